@@ -1,0 +1,1 @@
+"""interLink: Kubernetes pods as batch jobs (virtual kubelet, interLink API, sidecars)."""

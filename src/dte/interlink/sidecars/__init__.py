@@ -1,0 +1,1 @@
+"""One sidecar for each batch system."""

@@ -1,0 +1,1 @@
+"""What every daemon is made of: settings, life cycle, logs, metrics, commands. Knows no word of the domain."""
