@@ -1,0 +1,44 @@
+"""Where a daemon listens or connects: a unix socket or a TCP port."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+
+@dataclass(frozen=True, slots=True)
+class UnixAddress:
+    path: Path
+
+    def __str__(self) -> str:
+        return f"unix://{self.path}"
+
+
+@dataclass(frozen=True, slots=True)
+class TcpAddress:
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+Address = UnixAddress | TcpAddress
+
+
+def parse_address(text: str, default_port: int | None = None) -> Address:
+    """Read `unix:///path`, `http://host[:port]`, `https://host[:port]` or `host:port` (IPv6 in brackets).
+
+    Raises ValueError with what to write instead.
+    """
+    if text.startswith("unix://"):
+        path = text.removeprefix("unix://")
+        if not path.startswith("/"):
+            raise ValueError("a unix socket is written unix:///absolute/path")
+        return UnixAddress(Path(path))
+    parts = urlsplit(text if "://" in text else f"//{text}")
+    if parts.scheme not in ("", "http", "https") or parts.path not in ("", "/") or parts.query:
+        raise ValueError("write host:port, https://host:port or unix:///path")
+    port = parts.port if parts.port is not None else default_port  # .port raises ValueError above 65535
+    if not parts.hostname or port is None:
+        raise ValueError("write host:port, https://host:port or unix:///path")
+    return TcpAddress(parts.hostname, port)

@@ -1,0 +1,75 @@
+"""Files that must survive a crash, and file systems that may hang."""
+
+import asyncio
+import contextlib
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+from dte.runtime.errors import Unavailable
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def write_atomic(path: Path, data: bytes, mode: int = 0o640) -> None:
+    """Put `data` at `path` so that a reader, or a crash, meets the old file or the new one, whole.
+
+    Blocks; the bytes are on disk when it returns. Raises OSError.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(file.fileno(), mode)  # whatever the umask is
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
+    sync_directory(path.parent)
+
+
+def sync_directory(path: Path) -> None:
+    """Make creations, renames and removals in the directory `path` durable."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+class FilePool:
+    """File work in a bounded number of threads, each call with a time limit.
+
+    A thread stuck on a hung mount cannot be ended; it keeps its place. When all places are stuck every
+    call fails at once, so that a hung mount stops file work and never the daemon.
+    """
+
+    def __init__(self, *, workers: int = 8, timeout_s: float = 15.0, waiting: int = 256) -> None:
+        self._executor = ThreadPoolExecutor(workers, thread_name_prefix="files")
+        self._timeout_s = timeout_s
+        self._places = threading.BoundedSemaphore(workers + waiting)
+
+    async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call `function` in a thread. Raises Unavailable when it takes too long, else what it raises."""
+        if not self._places.acquire(blocking=False):
+            raise Unavailable("file system busy or hung: too many file operations are waiting")
+        future = self._executor.submit(function, *args, **kwargs)
+        future.add_done_callback(lambda _: self._places.release())
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                return await asyncio.wrap_future(future)
+        except TimeoutError as error:
+            name = getattr(function, "__name__", "file operation")
+            raise Unavailable(f"file system did not answer within {self._timeout_s:g} s ({name})") from error
+
+    def close(self) -> None:
+        """Take no more work; does not wait for threads that hang."""
+        self._executor.shutdown(wait=False, cancel_futures=True)

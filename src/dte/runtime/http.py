@@ -1,0 +1,117 @@
+"""The shell around every aiohttp service: request ids, one log line each, bounds, errors as answers."""
+
+import asyncio
+import time
+import uuid
+from collections.abc import Awaitable, Callable
+
+import structlog
+from aiohttp import web
+from prometheus_client import Counter, Histogram
+
+from dte.runtime.errors import Conflict, Malformed, NotFound, Refused, Unavailable
+
+log = structlog.get_logger()
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+ErrorBody = Callable[[str], web.Response]
+"""Makes the body of an error in the shape of the component's contract; its status is set by us."""
+
+REQUESTS = Counter("dte_http_requests_total", "Answered requests", ["route", "method", "status"])
+SECONDS = Histogram("dte_http_request_seconds", "Time to the end of the answer", ["route"])
+
+MAX_REQUEST_ID_LENGTH = 200
+RETRY_AFTER_S = 5
+STATUS_OF_ERROR: tuple[tuple[type[Exception], int], ...] = (
+    (Malformed, 400),
+    (NotFound, 404),
+    (Conflict, 409),
+    (Refused, 422),
+    (Unavailable, 503),
+)
+
+_request_id = web.RequestKey("request_id", str)
+
+
+def plain_error(text: str) -> web.Response:
+    """An error as a line of text: the shape of upstream's interLink."""
+    return web.Response(text=text)
+
+
+def application(
+    *,
+    request_id_header: str = "X-Request-Id",
+    max_body_bytes: int = 16 << 20,
+    max_requests: int = 512,
+    error_body: ErrorBody = plain_error,
+) -> web.Application:
+    """An empty application with our middlewares; a request beyond `max_requests` at once is told to come again."""
+    places = asyncio.Semaphore(max_requests)
+
+    @web.middleware
+    async def identify(request: web.Request, handler: Handler) -> web.StreamResponse:
+        name = request.headers.get(request_id_header, "")
+        usable = name.isprintable() and 0 < len(name) <= MAX_REQUEST_ID_LENGTH
+        request[_request_id] = name if usable else f"Request-{uuid.uuid4()}"
+        with structlog.contextvars.bound_contextvars(request_id=request[_request_id]):
+            return await _logged(request, handler)
+
+    @web.middleware
+    async def bound(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if places.locked():
+            raise Unavailable("too many requests at once; try again")
+        async with places:
+            return await handler(request)
+
+    @web.middleware
+    async def answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except web.HTTPException as error:
+            return _error(error_body, error.status, error.text or error.reason)
+        except (Refused, Unavailable) as error:
+            status = next(code for kind, code in STATUS_OF_ERROR if isinstance(error, kind))
+            return _error(error_body, status, str(error))
+
+    return web.Application(client_max_size=max_body_bytes, middlewares=[identify, answer_errors, bound])
+
+
+def request_id(request: web.Request) -> str:
+    """The caller's id of this request, or the one that we gave it."""
+    return request[_request_id]
+
+
+def _error(error_body: ErrorBody, status: int, text: str) -> web.Response:
+    response = error_body(text)
+    response.set_status(status)
+    if status == 503:
+        response.headers["Retry-After"] = str(RETRY_AFTER_S)
+    return response
+
+
+async def _logged(request: web.Request, handler: Handler) -> web.StreamResponse:
+    start = time.monotonic()
+    status = 500
+    try:
+        response = await handler(request)
+        status = response.status
+        return response
+    except asyncio.CancelledError:
+        status = 499  # the client went away
+        raise
+    except Exception as error:
+        # aiohttp answers 500 without a stack; the stack belongs in the journal.
+        log.exception("request_failed", error=str(error))
+        raise
+    finally:
+        seconds = time.monotonic() - start
+        route = _route(request)
+        REQUESTS.labels(route, request.method, status).inc()
+        SECONDS.labels(route).observe(seconds)
+        log.info("request", method=request.method, path=request.path, status=status, ms=round(seconds * 1000, 1))
+
+
+def _route(request: web.Request) -> str:
+    """The route's pattern, so that metrics have one series for each route and not for each path."""
+    resource = request.match_info.route.resource
+    return resource.canonical if resource is not None else "unknown"

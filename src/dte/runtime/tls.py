@@ -1,0 +1,141 @@
+"""TLS contexts from settings, certificates that are replaced while we run, and who is at the other end."""
+
+import asyncio
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import structlog
+from aiohttp import web
+
+from dte.runtime.errors import ConfigError
+from dte.runtime.settings import TlsSettings
+
+log = structlog.get_logger()
+
+WATCH_INTERVAL_S = 30.0
+"""How often certificate files are looked at: they change every few weeks."""
+
+
+@dataclass(frozen=True, slots=True)
+class PeerIdentity:
+    """Issuer and subject of a verified certificate, as strings in the order of RFC 4514."""
+
+    issuer: str
+    subject: str
+
+
+def server_context(tls: TlsSettings) -> ssl.SSLContext:
+    """A server's context, TLS 1.2 or newer; with a CA file every client must show a certificate of it.
+
+    Raises ConfigError when a file is missing or does not fit.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if tls.cert_file is None:
+        raise ConfigError(["TLS.CertFile: is required for a server"])
+    load_certificates(context, tls)
+    if tls.ca_cert_file is not None:
+        context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
+def client_context(tls: TlsSettings) -> ssl.SSLContext:
+    """A client's context; the server's certificate and name are always verified.
+
+    Without a CA file the system's certificate authorities decide.
+    """
+    context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    load_certificates(context, tls)
+    return context
+
+
+def load_certificates(context: ssl.SSLContext, tls: TlsSettings) -> None:
+    """Read the files into `context`; connections made from now on use them. Raises ConfigError."""
+    try:
+        if tls.cert_file is not None:
+            context.load_cert_chain(tls.cert_file, tls.key_file)
+        if tls.ca_cert_file is not None:
+            context.load_verify_locations(tls.ca_cert_file)
+    except (OSError, ssl.SSLError) as error:
+        files = ", ".join(str(path) for path in _files(tls))
+        raise ConfigError([f"TLS: cannot use {files}: {error}"]) from error
+
+
+async def watch_certificates(context: ssl.SSLContext, tls: TlsSettings) -> None:
+    """Read replaced files into `context`, for ever; a pair that does not fit keeps the old one."""
+    seen = _stamps(tls)
+    while True:
+        await asyncio.sleep(WATCH_INTERVAL_S)
+        now = await asyncio.to_thread(_stamps, tls)
+        if now == seen:
+            continue
+        seen = now
+        try:
+            load_certificates(context, tls)
+        except ConfigError as error:
+            log.warning("certificate_not_replaced", error=str(error))
+        else:
+            log.info("certificate_replaced", files=[str(path) for path in _files(tls)])
+
+
+def _files(tls: TlsSettings) -> list[Path]:
+    return [path for path in (tls.cert_file, tls.key_file, tls.ca_cert_file) if path is not None]
+
+
+def _stamps(tls: TlsSettings) -> list[tuple[int, int, int] | None]:
+    return [_stamp(path) for path in _files(tls)]
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return stat.st_ino, stat.st_size, stat.st_mtime_ns
+
+
+def peer_identity(request: web.Request) -> PeerIdentity | None:
+    """Issuer and subject of the client's certificate; None without TLS or without a certificate."""
+    if request.transport is None:
+        return None
+    certificate = request.transport.get_extra_info("peercert")
+    return identity_of(certificate) if certificate else None
+
+
+_SHORT_NAMES: Mapping[str, str] = {
+    "commonName": "CN",
+    "countryName": "C",
+    "domainComponent": "DC",
+    "localityName": "L",
+    "organizationName": "O",
+    "organizationalUnitName": "OU",
+    "stateOrProvinceName": "ST",
+    "streetAddress": "STREET",
+    "userId": "UID",
+}
+"""RFC 4514, section 3; any other attribute keeps the name that OpenSSL gives it."""
+
+
+def identity_of(certificate: Mapping[str, Any]) -> PeerIdentity:
+    """From the mapping that `ssl.SSLSocket.getpeercert` returns."""
+    return PeerIdentity(_name(certificate["issuer"]), _name(certificate["subject"]))
+
+
+def _name(parts: tuple[tuple[tuple[str, str], ...], ...]) -> str:
+    # RFC 4514 writes the last relative name first.
+    return ",".join(
+        "+".join(f"{_SHORT_NAMES.get(key, key)}={_escape(value)}" for key, value in part) for part in reversed(parts)
+    )
+
+
+def _escape(value: str) -> str:
+    escaped = "".join(f"\\{char}" if char in '"+,;<>\\' else char for char in value).replace("\0", "\\00")
+    if escaped.startswith(("#", " ")):
+        escaped = "\\" + escaped
+    if escaped.endswith(" ") and len(value) > 1:
+        escaped = escaped[:-1] + "\\ "
+    return escaped
