@@ -5,75 +5,27 @@ upstream release had, and warns about those that it does not use. Sources: inter
 pkg/virtualkubelet/config.go) and its Slurm, Docker and HTCondor plugins.
 """
 
-_SHARED = [
-    "CommandPrefix",
-    "DataRootFolder",
-    "ErrorsOnlyLogging",
-    "ExportPodData",
-    "Namespace",
-    "Pprof",
-    "TLS",
-    "VKConfigPath",
-    "VerboseLogging",
-]
+_SHARED = """
+    CommandPrefix DataRootFolder ErrorsOnlyLogging ExportPodData Namespace Pprof TLS VKConfigPath
+    VerboseLogging
+"""
 
-_API = [
-    "InterlinkAddress",
-    "InterlinkPort",
-    "InterlinkURL",
-    "JobScriptBuildConfig",
-    "JobScriptTemplate",
-    "SidecarPort",
-    "SidecarURL",
-]
+_API = """
+    InterlinkAddress InterlinkPort InterlinkURL JobScriptBuildConfig JobScriptTemplate SidecarPort
+    SidecarURL
+"""
 
-_VIRTUAL_KUBELET = [
-    "DisableCSR",
-    "DisableProjectedVolumes",
-    "HTTP",
-    "JobScriptBuilderURL",
-    "KubeletCSRSignerName",
-    "KubeletCertFile",
-    "KubeletHTTP",
-    "KubeletKeyFile",
-    "KubernetesApiAddr",
-    "KubernetesApiCaCrt",
-    "KubernetesApiPort",
-    "Network",
-    "NodeLabels",
-    "NodeTaints",
-    "PodCIDR",
-    "PodIP",
-    "Resources",
-    "ServiceAccount",
-    "SkipDownwardAPIResolution",
-    "VKTokenFile",
-]
+_VIRTUAL_KUBELET = """
+    DisableCSR DisableProjectedVolumes HTTP JobScriptBuilderURL KubeletCSRSignerName KubeletCertFile
+    KubeletHTTP KubeletKeyFile KubernetesApiAddr KubernetesApiCaCrt KubernetesApiPort Network NodeLabels
+    NodeTaints PodCIDR PodIP Resources ServiceAccount SkipDownwardAPIResolution VKTokenFile
+"""
 
-_SLURM = [
-    "BashPath",
-    "ContainerRuntime",
-    "DefaultFlavor",
-    "DefaultUID",
-    "EnableProbes",
-    "EnrootDefaultOptions",
-    "EnrootPath",
-    "EnrootPrefix",
-    "Flavors",
-    "ImagePrefix",
-    "ResourceScriptPath",
-    "SbatchPath",
-    "ScancelPath",
-    "SinfoPath",
-    "SingularityDefaultOptions",
-    "SingularityPath",
-    "SingularityPrefix",
-    "Socket",
-    "SqueuePath",
-    "Taints",
-    "Tsocks",
-    "TsocksLoginNode",
-    "TsocksPath",
-]
+_SLURM = """
+    BashPath ContainerRuntime DefaultFlavor DefaultUID EnableProbes EnrootDefaultOptions EnrootPath
+    EnrootPrefix Flavors ImagePrefix ResourceScriptPath SbatchPath ScancelPath SinfoPath
+    SingularityDefaultOptions SingularityPath SingularityPrefix Socket SqueuePath Taints Tsocks
+    TsocksLoginNode TsocksPath
+"""
 
-UPSTREAM_KEYS = frozenset([*_SHARED, *_API, *_VIRTUAL_KUBELET, *_SLURM])
+UPSTREAM_KEYS = frozenset((_SHARED + _API + _VIRTUAL_KUBELET + _SLURM).split())

@@ -338,9 +338,9 @@ def decode_creator(text: str) -> Creator:
 
 
 def encode_creator(creator: Creator) -> str:
-    """ASCII only: it travels in a header."""
+    """Printable ASCII only: it travels in a header."""
     text = msgspec.json.encode({"issuer": creator.issuer, "subject": creator.subject}).decode()
-    return "".join(char if char.isascii() else _escaped(char) for char in text)
+    return "".join(char if " " <= char <= "~" else _escaped(char) for char in text)
 
 
 def _escaped(char: str) -> str:
