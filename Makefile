@@ -27,7 +27,7 @@ venv: $(VENV_STAMP)
 
 .PHONY: site site-down
 site: bootstrap venv ## Onboard the throwaway site and run a pod on it
-	@$(BIN)/python -m tests.lab.site
+	@$(BIN)/python -m tests.lab.onboard
 
 site-down: bootstrap venv ## Remove the throwaway site
 	@$(BIN)/python -m tests.lab down
