@@ -49,7 +49,7 @@ bench: venv ## Speed beside the budgets, as ratios; never fails
 build: venv ## The wheel and the collection, in dist/
 	@$(BIN)/python -m tests.tools.build
 
-docs: venv ## The documentation as pages, in docs/_build/
+docs: venv ## The documentation as pages, in dist/docs/
 	@$(BIN)/mkdocs build --strict --quiet
 
 format: venv ## Format the sources

@@ -12,6 +12,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 EXAMPLE = ROOT / "docs" / "examples" / "hello.yaml"
+KUBECTL = str(ROOT / ".venv" / "bin" / "kubectl")
 LIMIT_S = 120
 TERMINAL = ("Succeeded", "Failed")
 
@@ -26,18 +27,21 @@ class Kubectl:
 
     kubeconfig: Path
 
-    def run(self, *arguments: str) -> str:
+    def command(self, *arguments: str) -> list[str]:
+        return [KUBECTL, "--kubeconfig", str(self.kubeconfig), *arguments]
+
+    def run(self, *arguments: str, stdin: str = "") -> str:
         """Standard output; raises DemoFailed with kubectl's own words."""
-        command = ["kubectl", "--kubeconfig", str(self.kubeconfig), *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=LIMIT_S)
+        command = self.command(*arguments)
+        done = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False, timeout=LIMIT_S)
         if done.returncode != 0:
             raise DemoFailed(f"kubectl {' '.join(arguments)}: {done.stderr.strip()}")
         return done.stdout
 
     def pod_changes(self, name: str) -> Iterator[Mapping[str, Any]]:
         """The pod at each of its changes, until it is terminal or the time is over."""
-        command = ["kubectl", "--kubeconfig", str(self.kubeconfig), "get", "pod", name, "--watch", "--output=json"]
-        command += ["--output-watch-events", f"--request-timeout={LIMIT_S}s"]
+        command = self.command("get", "pod", name, "--watch", "--output=json", "--output-watch-events")
+        command.append(f"--request-timeout={LIMIT_S}s")
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
             assert process.stdout is not None, "standard output is a pipe"
             try:
