@@ -1,16 +1,35 @@
 """What a user does with a pod that runs as a Slurm job, on the whole site."""
 
 import json
-import re
 import subprocess
 import time
 from collections.abc import Callable
 
-from tests.e2e.conftest import ACCOUNT, LIMIT_S, Site
 from tests.lab import demo
+from tests.lab.running import ACCOUNT, LIMIT_S, Site
 
 API_WRITES_PER_POD = 6
 RPCS_PER_ROUND = 3
+POLLS = ("edge", f"/run/dte/interlink-slurm/{ACCOUNT}.admin.sock", "dte_slurm_polls_total")
+API_WRITES = ("federation", "/run/dte/virtual-kubelet/lab-main.admin.sock", "dte_kubernetes_writes_total")
+
+
+# Stands before the real sbatch on PATH, once: it submits, then kills the sidecar that waits for the answer.
+KILLER = f"""#!/bin/sh
+rm -f "$0"
+/usr/bin/sbatch "$@" > /tmp/dte-first-sbatch
+kill -9 "$(systemctl show --value --property=MainPID interlink-slurm@{ACCOUNT}.service)"
+sleep 5
+"""
+
+
+def install_once(site: Site, program: str, script: str) -> None:
+    """Put a program before the system's on the edge host's PATH; the account may remove it."""
+    target = f"/usr/local/bin/{program}"
+    site.on(
+        "edge", "sh", "-c", f'printf %s "$1" > {target}; chmod 755 {target}; chmod 1777 /usr/local/bin', "sh", script
+    )
+    site.on("edge", "chown", f"{ACCOUNT}:", target)
 
 
 def test_the_example_runs_and_its_log_is_the_programs(site: Site) -> None:
@@ -48,13 +67,7 @@ def test_a_deleted_pod_goes_soon_and_its_job_with_it(site: Site, apply: Callable
 def test_a_sidecar_killed_after_sbatch_and_before_it_saved_the_id_yields_one_job(
     site: Site, apply: Callable[..., str]
 ) -> None:
-    # Stands before the real sbatch on PATH, once: it submits, then kills the sidecar that waits for the answer.
-    once = (
-        '#!/bin/sh\nrm "$0"\n/usr/bin/sbatch "$@" > /tmp/dte-first-sbatch\nkill -9 $(systemctl show --value'
-        f" --property=MainPID interlink-slurm@{ACCOUNT}.service)\nsleep 5\n"
-    )
-    script = f"cat > /usr/local/bin/sbatch <<'EOF'\n{once}EOF\nchown {ACCOUNT}: /usr/local/bin /usr/local/bin/sbatch; chmod 755 /usr/local/bin/sbatch"
-    site.on("edge", "sh", "-c", script)
+    install_once(site, "sbatch", KILLER)
     name = apply("killed", "sleep 1")
     pod = site.wait_for(name, "Succeeded")
     first = site.on("edge", "cat", "/tmp/dte-first-sbatch").split()[-1]
@@ -103,16 +116,16 @@ def test_a_status_round_costs_slurm_three_calls_however_many_pods(site: Site, ap
     names = [apply(f"many-{index}", "sleep 25") for index in range(5)]
     for name in names:
         site.wait_for(name, "Running")
-    rounds, calls = _rounds(site), _rpcs(site)
+    rounds, calls = site.metric(*POLLS), site.slurm_rpcs()
     time.sleep(15)
-    rounds, calls = _rounds(site) - rounds, _rpcs(site) - calls
+    rounds, calls = site.metric(*POLLS) - rounds, site.slurm_rpcs() - calls
     assert rounds >= 1
     assert calls <= RPCS_PER_ROUND * (rounds + 1)
 
 
 def test_a_pods_life_costs_kubernetes_at_most_six_writes(site: Site, apply: Callable[..., str]) -> None:
-    before = _api_writes(site)
+    before = site.metric(*API_WRITES)
     names = [apply(f"write-{index}", "sleep 2") for index in range(4)]
     for name in names:
         site.wait_for(name, "Succeeded")
-    assert _api_writes(site) - before <= API_WRITES_PER_POD * len(names)
+    assert site.metric(*API_WRITES) - before <= API_WRITES_PER_POD * len(names)

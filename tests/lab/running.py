@@ -1,0 +1,72 @@
+"""The running site as tests and benchmarks see it: kubectl for the user, commands on hosts, counters."""
+
+import json
+import re
+import subprocess
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.lab import demo, onboard
+
+ACCOUNT = "twin01"
+"""The local account whose jobs the pods of namespace default are."""
+LIMIT_S = 90
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What a user (kubectl) and an administrator (on) can do."""
+
+    kubectl: demo.Kubectl
+    hosts: Mapping[str, Mapping[str, Any]]
+
+    def on(self, host: str, *command: str) -> str:
+        """Run a command as root in a container of the lab; its standard output."""
+        argv = ["docker", "exec", self.hosts[host]["container"], *command]
+        done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=LIMIT_S)
+        assert done.returncode == 0, f"{host}: {' '.join(command)}: {done.stderr}{done.stdout}"
+        return done.stdout
+
+    def apply(self, pod: Mapping[str, Any]) -> None:
+        self.kubectl.run("apply", "--filename=-", stdin=json.dumps(pod))
+
+    def pod(self, name: str) -> Mapping[str, Any]:
+        pod: Mapping[str, Any] = json.loads(self.kubectl.run("get", "pod", name, "--output=json"))
+        return pod
+
+    def wait_for(self, name: str, phase: str) -> Mapping[str, Any]:
+        """The pod in `phase`; one that ends in another phase fails at once, with what Kubernetes tells of it."""
+        deadline = time.monotonic() + LIMIT_S
+        while (pod := self.pod(name))["status"].get("phase") != phase:
+            ended = pod["status"].get("phase") in demo.TERMINAL
+            assert not ended, f"{name} is {pod['status']}"
+            assert time.monotonic() < deadline, self.kubectl.run("describe", "pod", name)
+            time.sleep(0.2)
+        return pod
+
+    def jobs_of(self, pod: Mapping[str, Any]) -> list[str]:
+        """Ids of all jobs, running or ended, that were ever submitted under the pod's UID."""
+        squeue = ("squeue", "--noheader", "--states=all", f"--name={pod['metadata']['uid']}", "--format=%i")
+        return self.on("slurm1", *squeue).split()
+
+    def slurm_rpcs(self, account: str = ACCOUNT) -> int:
+        """Calls that slurmctld has served for the account since it started (sdiag, by user)."""
+        match = re.search(rf"^\s*{account}\s+\(.*?count:(\d+)", self.on("slurm1", "sdiag"), re.MULTILINE)
+        return int(match[1]) if match else 0
+
+    def metric(self, host: str, socket: str, name: str) -> float:
+        """Sum of all series of a daemon's counter, read from its admin socket."""
+        text = self.on(host, "curl", "--silent", "--fail", "--unix-socket", socket, "http://localhost/metrics")
+        values = re.findall(rf"^{name}(?:\{{.*\}})? (\S+)$", text, re.MULTILINE)
+        return sum(float(value) for value in values)
+
+
+def site() -> Site:
+    """The site, brought up when it is not. Raises SystemExit when it does not come up."""
+    if onboard.bring_up() != 0:
+        raise SystemExit("the site did not come up; see the output above")
+    state = json.loads((demo.ROOT / ".lab" / "site.json").read_text())
+    return Site(demo.Kubectl(Path(state["kubeconfig"])), state["hosts"])
