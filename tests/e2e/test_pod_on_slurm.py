@@ -6,12 +6,10 @@ import time
 from collections.abc import Callable
 
 from tests.lab import demo
-from tests.lab.running import ACCOUNT, LIMIT_S, Site
+from tests.lab.running import ACCOUNT, API_WRITES, LIMIT_S, POLLS, Site
 
 API_WRITES_PER_POD = 6
 RPCS_PER_ROUND = 3
-POLLS = ("edge", f"/run/dte/interlink-slurm/{ACCOUNT}.admin.sock", "dte_slurm_polls_total")
-API_WRITES = ("federation", "/run/dte/virtual-kubelet/lab-main.admin.sock", "dte_kubernetes_writes_total")
 
 
 # Stands before the real sbatch on PATH, once: it submits, then kills the sidecar that waits for the answer.

@@ -14,6 +14,8 @@ from tests.lab import demo, onboard
 ACCOUNT = "twin01"
 """The local account whose jobs the pods of namespace default are."""
 LIMIT_S = 90
+POLLS = ("edge", f"/run/dte/interlink-slurm/{ACCOUNT}.admin.sock", "dte_slurm_polls_total")
+API_WRITES = ("federation", "/run/dte/virtual-kubelet/lab-main.admin.sock", "dte_kubernetes_writes_total")
 
 
 @dataclass(frozen=True, slots=True)

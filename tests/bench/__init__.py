@@ -1,0 +1,1 @@
+"""Figures beside budgets; nothing here fails a build."""

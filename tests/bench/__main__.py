@@ -1,0 +1,18 @@
+"""`make bench`: measure the running site and print each figure beside its budget."""
+
+from tests.bench import compute_path
+from tests.bench.table import table
+from tests.lab import running
+
+
+def main() -> None:
+    site = running.site()
+    rows = []
+    for row in compute_path.rows(site):
+        print(f"{row.what}: {row.ours}", flush=True)
+        rows.append(row)
+    print(f"\n{table(rows)}")
+
+
+if __name__ == "__main__":
+    main()
