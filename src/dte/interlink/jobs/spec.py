@@ -1,11 +1,25 @@
 """From a pod to its job: what the supervisor is told, what is submitted, which files lie beside it. No I/O here."""
 
+import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from dte.interlink.jobs.directory import JobDirectory
+from dte.interlink import pods
+from dte.interlink.jobs.command import arguments, environment
+from dte.interlink.jobs.directory import JobDirectory, checked_label
+from dte.interlink.jobs.unsupported import warnings_for
+from dte.interlink.jobs.volumes import PlannedFile, VolumePlan, collect_objects, encoded, plan_volumes
 from dte.interlink.wire import PluginCreate
+from dte.runtime.errors import Malformed, Refused
+
+SCHEMA = 1
+DEFAULT_GRACE_S = 30
+"""Kubernetes' terminationGracePeriodSeconds where a pod has none."""
+BACKOFF_FIRST_S, BACKOFF_LIMIT_S = 10, 300
+"""Kubernetes' pause before a restart, which doubles up to the limit."""
+RESTART_POLICIES = ("Never", "OnFailure", "Always")
+PRE_EXEC = "slurm-job.vk.io/pre-exec"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,15 +37,6 @@ class PlainRuntime:
     prologue: str = ""
     """The flavor's; runs before `command_prefix`."""
     allow_pre_exec: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedFile:
-    """A file of a volume. `path` is relative to the job directory, has no `..` and no empty component."""
-
-    path: str
-    data: bytes
-    mode: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,4 +63,92 @@ def plan_job(
     unsupported volume that is mounted, a path that leaves its volume, a container without command, pre-exec where the
     site has it off. Raises Malformed for a pod that is not one.
     """
-    raise NotImplementedError
+    pod = request.pod
+    if request.job_script:
+        raise Refused("scripts built by the interLink API (jobScript) are not run at this site")
+    if not 0 <= job_umask <= 0o777:
+        raise ValueError(f"not a umask: {job_umask:o}")
+    volumes = plan_volumes(pod, collect_objects(request.containers))
+    spec = {
+        "schema": SCHEMA,
+        "uid": pods.pod_uid(pod),
+        "notices": str(directory.notices),
+        "umask": job_umask,
+        "grace_s": _grace_s(pod),
+        "restart_policy": _restart_policy(pod),
+        "backoff": {"first_s": BACKOFF_FIRST_S, "limit_s": BACKOFF_LIMIT_S},
+        "bwrap": runtime.bwrap_path,
+        "containers": _containers(pod, volumes),
+    }
+    return JobPlan(
+        spec=spec,
+        script=job_script(directory, runtime, pre_exec=_pre_exec(pod, runtime)),
+        files=volumes.files,
+        directories=[directory.work.name, *volumes.directories],
+        warnings=[*warnings_for(pod), *volumes.warnings],
+    )
+
+
+def job_script(directory: JobDirectory, runtime: PlainRuntime, *, pre_exec: str) -> bytes:
+    """job.slurm. Of the pod nothing is in it but `pre_exec`, shell text by contract."""
+    lines = [
+        "#!/bin/sh",
+        f"cd {shlex.quote(str(directory.path))} || exit 72",
+        *(text for text in (runtime.prologue, runtime.command_prefix, pre_exec) if text),
+        f'exec {shlex.quote(runtime.job_python)} -I {shlex.quote(str(directory.supervisor))} "$SLURM_JOB_ID"',
+    ]
+    return encoded("\n".join(lines) + "\n", "prologue, CommandPrefix or pre-exec")
+
+
+def _pre_exec(pod: pods.Pod, runtime: PlainRuntime) -> str:
+    text = pods.annotations(pod).get(PRE_EXEC) or ""
+    if text and not runtime.allow_pre_exec:
+        raise Refused(f"annotation {PRE_EXEC} is not allowed at this site (setting AllowPreExec)")
+    if "\0" in text:
+        raise Refused(f"annotation {PRE_EXEC} holds a NUL character")
+    return text
+
+
+def _grace_s(pod: pods.Pod) -> int:
+    grace_s = pods.spec(pod).get("terminationGracePeriodSeconds")
+    if grace_s is None:
+        return DEFAULT_GRACE_S
+    if not isinstance(grace_s, int) or isinstance(grace_s, bool) or grace_s < 0:
+        raise Malformed(f"terminationGracePeriodSeconds must be a number that is not negative, got {grace_s!r:.80}")
+    return grace_s
+
+
+def _restart_policy(pod: pods.Pod) -> str:
+    policy = pods.spec(pod).get("restartPolicy") or "Always"
+    if policy not in RESTART_POLICIES:
+        raise Malformed(f"restartPolicy must be one of {', '.join(RESTART_POLICIES)}, got {policy!r:.80}")
+    return str(policy)
+
+
+def _containers(pod: pods.Pod, volumes: VolumePlan) -> Sequence[Mapping[str, Any]]:
+    result = [_container(item, "init", volumes) for item in pods.init_containers(pod)]
+    result += [_container(item, "main", volumes) for item in pods.containers(pod)]
+    names = [item["name"] for item in result]
+    if len(set(names)) < len(names) or not pods.containers(pod):
+        raise Malformed(f"a pod needs containers, each with a name of its own, got {', '.join(names) or 'none'}")
+    return result
+
+
+def _container(container: pods.Container, kind: str, volumes: VolumePlan) -> Mapping[str, Any]:
+    name = checked_label(str(container.get("name")), "container name")
+    if container.get("restartPolicy"):
+        raise Refused(f"container {name}: a restartPolicy of its own (a sidecar) is not supported")
+    if container.get("volumeDevices"):
+        raise Refused(f"container {name}: volumeDevices are not offered at this site")
+    working_dir = container.get("workingDir") or None
+    if working_dir is not None and not str(working_dir).startswith("/"):
+        raise Refused(f"container {name}: workingDir must be absolute, got {working_dir!r:.80}")
+    variables = environment(container)
+    return {
+        "name": name,
+        "kind": kind,
+        "argv": arguments(container, variables),
+        "env": [[key, value] for key, value in variables.items()],
+        "working_dir": working_dir,
+        "mounts": [asdict(mount) for mount in volumes.mounts[name]],
+    }

@@ -1,0 +1,103 @@
+"""A job directory as `write_job` leaves it, and its supervisor run for real, as if inside a batch job."""
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dte.interlink.jobs import supervisor
+from dte.interlink.jobs.directory import JobDirectory
+from dte.interlink.jobs.status import JobStatus, parse_status
+
+UID = "45664d6c-d131-4249-bf8c-0fe5c2a8be0b"
+LIMIT_S = 30
+
+
+def order(name: str, *argv: str, kind: str = "main", **more: Any) -> dict[str, Any]:
+    """A container of spec.json."""
+    return {"name": name, "kind": kind, "argv": list(argv), "env": [], "working_dir": None, "mounts": [], **more}
+
+
+def shell(name: str, text: str, **more: Any) -> dict[str, Any]:
+    return order(name, "/bin/sh", "-c", text, **more)
+
+
+class Job:
+    """One pod's directory and the supervisors started in it."""
+
+    def __init__(self, root: Path, python: str) -> None:
+        self.files = JobDirectory(root, "default", UID)
+        self.python = python
+        self.started: list[subprocess.Popen[bytes]] = []
+        self.files.path.mkdir(parents=True)
+        self.files.notices.mkdir()
+        self.files.work.mkdir()
+        shutil.copy(supervisor.__file__, self.files.supervisor)
+
+    def prepare(self, *containers: dict[str, Any], **more: Any) -> None:
+        spec = {
+            "schema": 1,
+            "uid": UID,
+            "notices": str(self.files.notices),
+            "umask": 0o027,
+            "grace_s": 10,
+            "restart_policy": "Never",
+            "backoff": {"first_s": 0.05, "limit_s": 0.2},
+            "bwrap": "bwrap",
+            "containers": containers,
+        }
+        self.files.spec.write_text(json.dumps({**spec, **more}))
+
+    def start(self, job_id: str = "1", **environment: str) -> subprocess.Popen[bytes]:
+        environment = {"PATH": "/usr/bin:/bin", "SLURM_JOB_ID": job_id, **environment}
+        process = subprocess.Popen(
+            [self.python, str(self.files.supervisor), job_id],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=environment,
+        )
+        self.started.append(process)
+        return process
+
+    def run(self, *containers: dict[str, Any], **more: Any) -> int:
+        """Prepare, run to the end, return the exit code of the job."""
+        self.prepare(*containers, **more)
+        return self.start().wait(LIMIT_S)
+
+    def status(self) -> JobStatus:
+        return parse_status(self.files.status.read_bytes())
+
+    def log(self, container: str, *, init: bool = False) -> bytes:
+        return self.files.log(container, init=init).read_bytes()
+
+    def wait_for(self, condition: Callable[[], bool]) -> None:
+        """Until something that another process does is done."""
+        end = time.monotonic() + LIMIT_S
+        while not condition():
+            assert time.monotonic() < end, "it did not happen"
+            time.sleep(0.01)
+
+    def wait_for_output(self, container: str, text: bytes) -> None:
+        log = self.files.log(container)
+        self.wait_for(lambda: log.exists() and text in log.read_bytes())
+
+    def close(self) -> None:
+        for process in self.started:
+            if process.poll() is None:
+                process.send_signal(signal.SIGKILL)
+            process.communicate()
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> Iterator[Job]:
+    made = Job(tmp_path / "jobs", sys.executable)
+    yield made
+    made.close()
