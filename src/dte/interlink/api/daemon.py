@@ -1,0 +1,97 @@
+"""The interLink API's life: opens its table and its sidecars, serves, closes them."""
+
+import asyncio
+import contextlib
+import ssl
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+
+import structlog
+from prometheus_client import Gauge
+
+from dte.interlink.api.accounts import Account
+from dte.interlink.api.gateway import Gateway
+from dte.interlink.api.job_config import job_config
+from dte.interlink.api.ownership import DELETED_ROWS_KEPT_S, OwnershipTable
+from dte.interlink.api.plugin_client import PluginClient
+from dte.interlink.api.routes import api_application
+from dte.interlink.api.settings import ApiSettings
+from dte.runtime.errors import ConfigError, Unavailable
+from dte.runtime.service import Daemon, Listener, serve
+from dte.runtime.tls import load_certificates, server_context, watch_certificates
+
+log = structlog.get_logger()
+
+PODS = Gauge("dte_interlink_api_pods", "Pods in the table of owners, those deleted within a week included")
+FORGET_INTERVAL_S = 3600.0
+
+
+async def serve_api(settings: ApiSettings) -> None:
+    """Run until SIGTERM or SIGINT. Raises ConfigError for what the operator must mend."""
+    context = server_context(settings.tls) if settings.tls.enabled else None
+    async with _opened_table(settings) as table, _opened_plugins(settings.account_list()) as plugins:
+        PODS.set_function(lambda: len(table))
+        gateway = Gateway(table, plugins, job_config(settings.job_script_build_config))
+        app = api_application(gateway, max_body_bytes=settings.max_body_bytes, max_requests=settings.max_requests)
+        await serve(
+            Daemon(
+                name="interlink-api",
+                listeners=[Listener(app, settings.listen_address(), context)],
+                admin=settings.admin,
+                background=_loops(settings, table, context),
+                reload=lambda: _reload(settings, context),
+                stop_timeout_s=settings.stop_timeout_s,
+            )
+        )
+
+
+@contextlib.asynccontextmanager
+async def _opened_table(settings: ApiSettings) -> AsyncIterator[OwnershipTable]:
+    table = OwnershipTable(settings.state_directory)
+    try:
+        await table.open()
+        yield table
+    finally:
+        await table.close()
+
+
+@contextlib.asynccontextmanager
+async def _opened_plugins(accounts: Sequence[Account]) -> AsyncIterator[Sequence[PluginClient]]:
+    plugins = [PluginClient(account) for account in accounts]
+    try:
+        yield plugins
+    finally:
+        await asyncio.gather(*(plugin.close() for plugin in plugins))
+
+
+def _loops(
+    settings: ApiSettings, table: OwnershipTable, context: ssl.SSLContext | None
+) -> dict[str, Callable[[], Awaitable[None]]]:
+    loops: dict[str, Callable[[], Awaitable[None]]] = {"forget deleted pods": lambda: _forget_deleted(table)}
+    if context is not None:
+        loops["watch certificates"] = lambda: watch_certificates(context, settings.tls)
+    return loops
+
+
+async def _forget_deleted(table: OwnershipTable) -> None:
+    while True:
+        try:
+            count = await table.forget_deleted(int(time.time()) - DELETED_ROWS_KEPT_S)
+        except Unavailable as error:
+            log.warning("table_not_cleaned", error=str(error), retry_in_s=FORGET_INTERVAL_S)
+        else:
+            if count:
+                log.info("deleted_pods_forgotten", count=count)
+        await asyncio.sleep(FORGET_INTERVAL_S)
+
+
+def _reload(settings: ApiSettings, context: ssl.SSLContext | None) -> None:
+    """SIGHUP: certificates at once; any other change of the file needs a restart, which loses no request."""
+    if context is None:
+        return
+    try:
+        load_certificates(context, settings.tls)
+    except ConfigError as error:
+        log.warning("certificate_not_replaced", error=str(error))
+    else:
+        log.info("certificate_replaced")

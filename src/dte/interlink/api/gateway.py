@@ -1,0 +1,235 @@
+"""What each call does: who may, which sidecar, what it is told, and what its answer means."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from dte.interlink import pods, wire
+from dte.interlink.api.accounts import Account, choose_account
+from dte.interlink.api.audit import audit_create
+from dte.interlink.api.caller import Caller
+from dte.interlink.api.ownership import Ownership, OwnershipTable
+from dte.interlink.api.pings import merge_pings
+from dte.interlink.api.plugin_client import PluginAnswer, PluginClient, PluginStream
+from dte.interlink.api.shapes import check_create, check_log_request, check_pod, status_uid
+from dte.interlink.api.volumes import match_volumes
+from dte.runtime.errors import Conflict, DteError, Malformed, NotFound, Refused, Unavailable
+
+log = structlog.get_logger()
+
+CREATE_TIMEOUT_S = 120.0
+"""Upstream's limit; a sidecar answers when sbatch has, which waits for a busy controller."""
+DELETE_TIMEOUT_S = 60.0
+STATUS_TIMEOUT_S = 15.0
+"""A sidecar answers from memory; one that takes longer hangs."""
+PING_TIMEOUT_S = 8.0
+"""Answers are collected before a virtual kubelet gives up; one account that hangs does not make the site silent."""
+LOG_START_TIMEOUT_S = 60.0
+"""A slow file system may take a while to open a file."""
+
+
+class PluginFault(DteError):
+    """The sidecar said something that this contract does not have (HTTP 502)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Statuses:
+    """States in the order of the request; `silent` names accounts whose sidecar gave no answer."""
+
+    pods: Sequence[wire.PodStatus]
+    silent: Sequence[str]
+
+
+class Gateway:
+    """All calls of the API. Every one is safe to repeat and to run beside any other."""
+
+    def __init__(
+        self,
+        table: OwnershipTable,
+        plugins: Sequence[PluginClient],
+        job_config: Mapping[str, Any],
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """`plugins` in the order of the configuration; `clock` gives Unix seconds."""
+        self._table = table
+        self._plugins = {plugin.account.name: plugin for plugin in plugins}
+        self._job_config = job_config
+        self._clock = clock
+
+    async def create(self, caller: Caller, request: wire.CreateRequest) -> PluginAnswer:
+        """Record the pod's owner, then hand it to the sidecar; a repeat goes to the same account again."""
+        if request.job_script_url:
+            raise Refused(
+                "jobscriptURL is not supported: remove JobScriptBuilderURL from the virtual kubelet's settings"
+            )
+        check_create(request)
+        row = await self._claimed(caller, request.pod)
+        plugin = self._plugin(row.account)
+        answer = await plugin.call(
+            "POST",
+            "/create",
+            body=self._plugin_create(request),
+            headers=caller.headers(),
+            timeout_s=CREATE_TIMEOUT_S,
+        )
+        if answer.status == 200:
+            audit_create(row, request.pod, job_id=_job_id(plugin, answer, row.pod_uid))
+        return answer
+
+    async def delete(self, caller: Caller, pod: pods.Pod) -> PluginAnswer:
+        """Hand a delete to the sidecar; the pod stays its owner's, whose repeat is handed on too.
+
+        A pod that is not in the table goes to the account that its namespace maps to: if the table was lost its
+        job must still be cancelled, and the sidecar has the creator on record.
+        """
+        check_pod(pod)
+        uid = pods.pod_uid(pod)
+        row = self._table.find(uid)
+        if row is not None and not row.is_of(caller.creator, caller.owner):
+            raise _unknown(uid)
+        plugin = self._plugin(row.account if row is not None else self._account_of(pod).name)
+        answer = await plugin.call(
+            "POST", "/delete", body=wire.encode_json(pod), headers=caller.headers(), timeout_s=DELETE_TIMEOUT_S
+        )
+        if answer.status in (200, 404):
+            await self._table.mark_deleted(uid, int(self._clock()))
+        return answer
+
+    async def status(self, caller: Caller, asked: Sequence[pods.Pod]) -> Statuses:
+        """States of the caller's pods; a pod that nobody knows, or that is another's, is left out.
+
+        Raises Unavailable when no sidecar that was asked answers.
+        """
+        by_account: dict[str, list[pods.Pod]] = {}
+        uids = [status_uid(pod) for pod in asked]
+        for pod, uid in zip(asked, uids, strict=True):
+            row = self._table.find(uid)
+            if row is not None and row.is_of(caller.creator, caller.owner):
+                by_account.setdefault(row.account, []).append(pod)
+        answers = await asyncio.gather(
+            *(self._statuses(caller, account, group) for account, group in by_account.items()), return_exceptions=True
+        )
+        found: dict[str, wire.PodStatus] = {}
+        failed: dict[str, DteError] = {}
+        for (account, group), answer in zip(by_account.items(), answers, strict=True):
+            if isinstance(answer, DteError):
+                failed[account] = answer
+            elif isinstance(answer, BaseException):
+                raise answer
+            else:
+                own = {status_uid(pod) for pod in group}
+                found.update((item.uid, item) for item in answer if item.uid in own)
+        if by_account and len(failed) == len(by_account):
+            raise Unavailable("; ".join(str(error) for error in failed.values()))
+        return Statuses([found[uid] for uid in dict.fromkeys(uids) if uid in found], tuple(failed))
+
+    async def ping(self, caller: Caller) -> PluginAnswer:
+        """The site answers when one sidecar does. One answer goes through as it is, several are merged.
+
+        When none is a 200 the first error counts, and silence of all is Unavailable.
+        """
+        answers = await asyncio.gather(
+            *(self._ping(caller, plugin) for plugin in self._plugins.values()), return_exceptions=True
+        )
+        heard = [answer for answer in answers if isinstance(answer, PluginAnswer)]
+        good = [answer for answer in heard if answer.status == 200]
+        if len(good) > 1:
+            merged = merge_pings([wire.decode_ping(answer.body) for answer in good])
+            return PluginAnswer(200, wire.encode_ping(merged))
+        for answer in (*good, *heard):
+            return answer
+        raise next(error for error in answers if isinstance(error, BaseException))
+
+    @contextlib.asynccontextmanager
+    async def logs(self, caller: Caller, request: wire.LogRequest) -> AsyncIterator[PluginAnswer | PluginStream]:
+        """A container's log as the sidecar sends it."""
+        check_log_request(request)
+        row = self._table.find(request.pod_uid)
+        if row is None or not row.is_of(caller.creator, caller.owner):
+            raise _unknown(request.pod_uid)
+        async with self._plugin(row.account).stream(
+            "GET",
+            "/getLogs",
+            body=wire.encode_log_request(request),
+            headers=caller.headers(),
+            timeout_s=LOG_START_TIMEOUT_S,
+        ) as answer:
+            yield answer
+
+    async def _claimed(self, caller: Caller, pod: pods.Pod) -> Ownership:
+        uid = pods.pod_uid(pod)
+        row = self._table.find(uid)
+        if row is None:
+            account = self._account_of(pod)
+            wanted = Ownership(uid, caller.creator, caller.owner, account.name, int(self._clock()))
+            row = await self._table.claim(wanted)
+        if not row.is_of(caller.creator, caller.owner):
+            raise _unknown(uid)
+        if row.deleted_at is not None:
+            raise Conflict(f"pod {uid} was deleted here; a pod that Kubernetes makes anew has a new UID")
+        return row
+
+    def _plugin_create(self, request: wire.CreateRequest) -> bytes:
+        matched = match_volumes(request)
+        if matched.missing:
+            log.warning("volume_objects_missing", pod_uid=pods.pod_uid(request.pod), missing=matched.missing)
+        return wire.encode_plugin_create(wire.PluginCreate(request.pod, matched.containers, self._job_config))
+
+    def _account_of(self, pod: pods.Pod) -> Account:
+        return choose_account(
+            (plugin.account for plugin in self._plugins.values()),
+            namespace=pods.namespace(pod),
+            service_account=pods.service_account(pod),
+        )
+
+    def _plugin(self, account: str) -> PluginClient:
+        if account not in self._plugins:
+            raise Unavailable(
+                f"account {account} of this pod is no longer configured at the site; its administrators can put it back"
+            )
+        return self._plugins[account]
+
+    async def _statuses(self, caller: Caller, account: str, group: Sequence[pods.Pod]) -> Sequence[wire.PodStatus]:
+        plugin = self._plugin(account)
+        answer = await plugin.call(
+            "GET", "/status", body=wire.encode_json(group), headers=caller.headers(), timeout_s=STATUS_TIMEOUT_S
+        )
+        if answer.status != 200:
+            text = answer.body.decode(errors="replace").strip()[:500]
+            raise Unavailable(f"the sidecar of account {account} answered {answer.status}: {text}")
+        try:
+            return wire.decode_statuses(answer.body)
+        except Malformed as error:
+            plugin.misunderstood(error)
+            raise Unavailable(f"the sidecar of account {account} gave a status that cannot be read: {error}") from error
+
+    async def _ping(self, caller: Caller, plugin: PluginClient) -> PluginAnswer:
+        return await plugin.call("GET", "/status", body=b"[]", headers=caller.headers(), timeout_s=PING_TIMEOUT_S)
+
+
+def _job_id(plugin: PluginClient, answer: PluginAnswer, pod_uid: str) -> str:
+    """The job's id; raises PluginFault when the answer is not about this pod."""
+    try:
+        created = wire.decode_create_answer(answer.body)
+    except Malformed as error:
+        plugin.misunderstood(error)
+        raise PluginFault(f"the sidecar of account {plugin.account.name} gave no job id: {error}") from error
+    if created.pod_uid != pod_uid or not created.job_id:
+        fault = PluginFault(
+            f"the sidecar of account {plugin.account.name} answered for pod {created.pod_uid!r} "
+            f"and job {created.job_id!r}, not for pod {pod_uid}"
+        )
+        plugin.misunderstood(fault)
+        raise fault
+    return created.job_id
+
+
+def _unknown(pod_uid: str) -> NotFound:
+    # The same words whether it is another's or nobody's: a UID must not tell that a pod exists.
+    return NotFound(f"pod {pod_uid} is not known here")

@@ -1,0 +1,196 @@
+"""Who created which pod, and the account it runs as: one SQLite table, mirrored in memory.
+
+Written and on disk before a create is forwarded, so that a pod never runs at the site without an owner here.
+A row stays for a week after a delete: its owner still asks for the pod's last state, and may repeat the delete.
+"""
+
+import asyncio
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+from dte.interlink.wire import Creator
+from dte.runtime.errors import ConfigError, Unavailable
+
+T = TypeVar("T")
+
+SCHEMA_VERSION = 1
+"""Kept in SQLite's user_version; 0 is a new file."""
+FILE_NAME = "ownership.sqlite3"
+WRITE_TIMEOUT_S = 10.0
+"""A disk that does not sync a row within this is one to ask again later."""
+BUSY_TIMEOUT_S = 2.0
+"""How long a start waits for a predecessor that is still stopping."""
+DELETED_ROWS_KEPT_S = 7 * 86400
+"""As long as a sidecar remembers that a pod was deleted (docs/wire/interlink.md)."""
+
+_CREATE_TABLE = """
+    CREATE TABLE pod (
+        pod_uid TEXT PRIMARY KEY, issuer TEXT NOT NULL, subject TEXT NOT NULL, owner TEXT NOT NULL,
+        account TEXT NOT NULL, created_at INTEGER NOT NULL, deleted_at INTEGER
+    ) STRICT
+"""
+_SELECT = "SELECT pod_uid, issuer, subject, owner, account, created_at, deleted_at FROM pod"
+_INSERT = "INSERT INTO pod (pod_uid, issuer, subject, owner, account, created_at) VALUES (?, ?, ?, ?, ?, ?)"
+
+
+@dataclass(frozen=True, slots=True)
+class Ownership:
+    """A pod of this site; times are Unix seconds of this host."""
+
+    pod_uid: str
+    creator: Creator
+    owner: str
+    """Owner id: which virtual node of which cluster believes in the pod."""
+    account: str
+    created_at: int
+    deleted_at: int | None = None
+    """When the sidecar confirmed a delete; None while nobody deleted it."""
+
+    def is_of(self, creator: Creator, owner: str) -> bool:
+        return self.creator == creator and self.owner == owner
+
+
+class OwnershipTable:
+    """The table of one state directory, which one process holds at a time.
+
+    Reads are from memory. Writes run one after the other in one thread and are durable when they return; they
+    raise Unavailable when the disk refuses or takes too long, and then nothing may be forwarded.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._path = directory / FILE_NAME
+        self._rows: dict[str, Ownership] = {}
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="ownership")
+        self._database: sqlite3.Connection | None = None
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def find(self, pod_uid: str) -> Ownership | None:
+        """None means that this site never took the pod, or forgot it a week after its delete."""
+        return self._rows.get(pod_uid)
+
+    async def open(self) -> None:
+        """Load or make the table. Raises ConfigError when it cannot be used, with what to do."""
+        await asyncio.wrap_future(self._thread.submit(self._open))
+
+    async def close(self) -> None:
+        await asyncio.wrap_future(self._thread.submit(self._close))
+        self._thread.shutdown()
+
+    async def claim(self, wanted: Ownership) -> Ownership:
+        """Record `wanted` unless its pod has a row already; returns the row there is."""
+        known = self.find(wanted.pod_uid)
+        return known if known is not None else await self._write(lambda: self._insert(wanted))
+
+    async def mark_deleted(self, pod_uid: str, now: int) -> None:
+        """Remember the first confirmed delete of a pod; a repeat and an unknown pod change nothing."""
+        row = self.find(pod_uid)
+        if row is not None and row.deleted_at is None:
+            await self._write(lambda: self._mark(pod_uid, now))
+
+    async def forget_deleted(self, before: int) -> int:
+        """Drop rows deleted before that time; returns how many."""
+        return await self._write(lambda: self._forget(before))
+
+    async def _write(self, change: Callable[[], T]) -> T:
+        # A caller that goes away does not stop the thread: row and memory change together, in `change`.
+        try:
+            async with asyncio.timeout(WRITE_TIMEOUT_S):
+                return await asyncio.wrap_future(self._thread.submit(change))
+        except TimeoutError as error:
+            raise Unavailable(f"the API's disk did not store a row within {WRITE_TIMEOUT_S:g} s; try again") from error
+        except sqlite3.Error as error:
+            raise Unavailable(f"the API cannot write its table of pods: {error}; try again") from error
+
+    def _insert(self, row: Ownership) -> Ownership:
+        known = self._rows.get(row.pod_uid)
+        if known is not None:  # another request was faster
+            return known
+        values = (row.pod_uid, row.creator.issuer, row.creator.subject, row.owner, row.account, row.created_at)
+        with self._open_database() as database:
+            database.execute(_INSERT, values)
+        self._rows[row.pod_uid] = row
+        return row
+
+    def _mark(self, pod_uid: str, now: int) -> None:
+        with self._open_database() as database:
+            database.execute("UPDATE pod SET deleted_at = ? WHERE pod_uid = ?", (now, pod_uid))
+        self._rows[pod_uid] = replace(self._rows[pod_uid], deleted_at=now)
+
+    def _forget(self, before: int) -> int:
+        with self._open_database() as database:
+            database.execute("DELETE FROM pod WHERE deleted_at < ?", (before,))
+        old = [uid for uid, row in self._rows.items() if row.deleted_at is not None and row.deleted_at < before]
+        for uid in old:
+            del self._rows[uid]
+        return len(old)
+
+    def _open_database(self) -> sqlite3.Connection:
+        assert self._database is not None, "open() comes first"
+        return self._database
+
+    def _open(self) -> None:
+        try:
+            self._path.parent.mkdir(mode=0o750, exist_ok=True)
+            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            self._database = _connect(self._path)
+            self._rows = {row.pod_uid: row for row in _rows(self._database)}
+        except OSError as error:
+            raise ConfigError([f"StateDirectory: cannot write {self._path}: {error.strerror}"]) from error
+        except sqlite3.Error as error:
+            raise ConfigError([f"StateDirectory: {_advice(self._path, error)}"]) from error
+
+    def _close(self) -> None:
+        if self._database is not None:
+            self._database.close()
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    database = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S)
+    try:
+        database.execute("PRAGMA locking_mode = EXCLUSIVE")  # a second process would not see our memory
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA synchronous = FULL")
+        _migrate(database, path)
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def _migrate(database: sqlite3.Connection, path: Path) -> None:
+    version = database.execute("PRAGMA user_version").fetchone()[0]
+    if version > SCHEMA_VERSION:
+        raise ConfigError(
+            [
+                f"StateDirectory: {path} has schema {version}, this release knows {SCHEMA_VERSION}: "
+                "run the newer release again, or restore the copy that it made before it changed the table"
+            ]
+        )
+    with database:
+        database.execute("BEGIN EXCLUSIVE")
+        if version == 0:
+            database.execute(_CREATE_TABLE)
+            database.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+
+def _rows(database: sqlite3.Connection) -> Iterator[Ownership]:
+    with closing(database.execute(_SELECT)) as cursor:
+        for uid, issuer, subject, owner, account, created_at, deleted_at in cursor:
+            yield Ownership(uid, Creator(issuer, subject), owner, account, created_at, deleted_at)
+
+
+def _advice(path: Path, error: sqlite3.Error) -> str:
+    code = error.sqlite_errorname if isinstance(error, sqlite3.DatabaseError) else ""
+    if code == "SQLITE_BUSY":
+        return f"{path} is in use by another process: stop the other interlink-api or give this one its own directory"
+    if code in ("SQLITE_NOTADB", "SQLITE_CORRUPT"):
+        return f"{path} is damaged ({error}): restore it from a backup, or move it away to start without owners"
+    return f"{path} cannot be used: {error}"
