@@ -24,7 +24,10 @@ def admin_address(listen, port, path):
 def with_admin(entries, component, listen, first):
     """The entries, each with `admin`, the address of its admin listener."""
     return [
-        dict(item, admin=admin_address(listen, item["admin_port"], "/run/dte/%s/%s.admin.sock" % (component, item["name"])))
+        dict(
+            item,
+            admin=admin_address(listen, item["admin_port"], "/run/dte/%s/%s.admin.sock" % (component, item["name"])),
+        )
         for item in with_admin_port(entries, first)
     ]
 

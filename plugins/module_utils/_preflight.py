@@ -76,7 +76,9 @@ def slurm_account_problems(accounts, first_admin_port):
     ]
     problems += _unique(variable, "name", [item["name"] for item in accounts])
     problems += _unique(variable, "job_root", [item["job_root"].rstrip("/") for item in accounts])
-    problems += _unique(variable, "admin_port", [item["admin_port"] for item in with_admin_port(accounts, first_admin_port)])
+    problems += _unique(
+        variable, "admin_port", [item["admin_port"] for item in with_admin_port(accounts, first_admin_port)]
+    )
     return problems + namespace_problems(accounts)
 
 
@@ -147,7 +149,7 @@ def virtual_node_problems(nodes, first_admin_port, interlink_url):
 def api_problems(accounts, listen):
     """The address of the interLink API (`host:port`) and the accounts that it serves (items of its file)."""
     problems = []
-    host, dummy, port = listen.rpartition(":")
+    host, port = listen.rsplit(":", 1) if ":" in listen else ("", "")
     if not host or not port.isdigit() or not 0 < int(port) < 65536:
         problems.append("interlink_api_listen: %r is not host:port: write for instance 0.0.0.0:443" % listen)
     if not accounts:

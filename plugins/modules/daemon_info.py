@@ -74,6 +74,11 @@ daemons:
     problem:
       description: What is wrong, in words; null when nothing is.
       type: str
+problems:
+  description: One sentence for each daemon that something is wrong with.
+  type: list
+  elements: str
+  returned: success
 """
 
 import http.client
@@ -101,7 +106,7 @@ class UnixConnection(http.client.HTTPConnection):
 def connection_to(admin, timeout_s):
     if admin.startswith("unix://"):
         return UnixConnection(admin[len("unix://") :], timeout_s)
-    host, dummy, port = admin.rpartition(":")
+    host, port = admin.rsplit(":", 1)
     return http.client.HTTPConnection(host.strip("[]"), int(port), timeout=timeout_s)
 
 
@@ -133,7 +138,7 @@ def main():
     )
     wanted = module.params["daemons"]
     if not wanted:
-        module.exit_json(changed=False, daemons=[])
+        module.exit_json(changed=False, daemons=[], problems=[])
     command = ["systemctl", "show", "--property=" + ",".join(_daemons.PROPERTIES), "--"]
     out = module.run_command(command + [item["unit"] for item in wanted], check_rc=True)[1]
     units = _daemons.parse_show(out)
@@ -141,7 +146,8 @@ def main():
     for item in wanted:
         answer = readiness(item["admin"], module.params["timeout_s"]) if item["admin"] else None
         answers.append(_daemons.describe(item["unit"], units.get(item["unit"]), answer))
-    module.exit_json(changed=False, daemons=answers)
+    problems = ["%s %s" % (item["unit"], item["problem"]) for item in answers if item["problem"]]
+    module.exit_json(changed=False, daemons=answers, problems=problems)
 
 
 if __name__ == "__main__":

@@ -10,8 +10,8 @@ module: python_release
 short_description: Install a Python program in releases side by side
 version_added: "0.1.0"
 description:
-  - Builds a virtual environment C(ROOT/NAME/VERSION-HASH) from a hash-locked requirements file, then switches the
-    symbolic link C(ROOT/NAME/current) to it in one atomic step. The old release stays, so that the way back is the link.
+  - Builds a virtual environment C(ROOT/NAME/VERSION-HASH) from a hash-locked requirements file, then switches
+    the symbolic link C(ROOT/NAME/current) to it in one atomic step. The old release stays: the way back.
   - The hash is that of the requirements file and of the interpreter's version. Since the file names the hash of every
     wheel, the same name always means the same content, and nothing is done when it is already current.
   - An install that was interrupted is never switched to and is built again by the next run.
@@ -57,7 +57,7 @@ options:
     default: present
 attributes:
   check_mode:
-    description: Says what would change and changes nothing. An archive that is not on the target yet counts as a new release.
+    description: Says what would change. An archive that is not on the target yet counts as a new release.
     support: full
   diff_mode:
     description: Shows the current release and those on disk, before and after.
@@ -171,6 +171,8 @@ class Installer:
 
     def python_version(self):
         """Implementation, version and machine, e.g. "cpython-3.13-x86_64"."""
+        if self.module.check_mode and not os.access(self.params["python"], os.X_OK):
+            return "not installed yet"
         code = (
             "import platform, sys; print('%s-%d.%d-%s' % (sys.implementation.name, *sys.version_info[:2],"
             " platform.machine()))"
@@ -184,7 +186,7 @@ class Installer:
             with open(lock, "wb") as stream:
                 stream.write(requirements)
             self.run([self.params["python"], "-I", "-m", "venv", path])
-            self.run(self._pip(path, scratch) + ["--requirement", lock])
+            self.run([*self._pip(path, scratch), "--requirement", lock])
         with open(os.path.join(path, MARKER), "w") as stream:
             json.dump({"version": self.params["version"], "installed_at": int(time.time())}, stream)
             stream.flush()

@@ -1,0 +1,1 @@
+"""Commands of contributors that are not tests: build, lock, lint what has no linter of its own."""
