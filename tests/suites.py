@@ -38,10 +38,12 @@ SUITES = {
     "unit": Suite([_pytest("-n", "2", "tests/unit")]),
     "collection": Suite(
         [
+            ("python", "-m", "tests.tools.collections"),
             ("ansible-lint", "--offline", "--strict", "-q"),
             ("antsibull-changelog", "lint"),
             ("python", "-m", "tests.tools.sanity"),
-        ]
+        ],
+        {"ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".cache" / "collections")},
     ),
     "docs": Suite([("mkdocs", "build", "--strict", "--quiet")]),
     "integration": Suite([_pytest("tests/integration")]),

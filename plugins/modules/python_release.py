@@ -11,7 +11,7 @@ short_description: Install a Python program in releases side by side
 version_added: "0.1.0"
 description:
   - Builds a virtual environment C(ROOT/NAME/VERSION-HASH) from a hash-locked requirements file, then switches
-    the symbolic link C(ROOT/NAME/current) to it in one atomic step. The old release stays: the way back.
+    the symbolic link C(ROOT/NAME/current) to it in one atomic step. The old release stays as the way back.
   - The hash is that of the requirements file and of the interpreter's version. Since the file names the hash of every
     wheel, the same name always means the same content, and nothing is done when it is already current.
   - An install that was interrupted is never switched to and is built again by the next run.
