@@ -22,9 +22,10 @@ from dte.runtime.errors import Conflict, DteError, Malformed, NotFound, Refused,
 
 log = structlog.get_logger()
 
-CREATE_TIMEOUT_S = 120.0
-"""Upstream's limit; a sidecar answers when sbatch has, which waits for a busy controller."""
-DELETE_TIMEOUT_S = 60.0
+CREATE_TIMEOUT_S = 110.0
+"""A sidecar answers when sbatch has, which waits for a busy controller; virtual kubelets themselves wait 120 s."""
+DELETE_TIMEOUT_S = 50.0
+"""Virtual kubelets wait 60 s."""
 STATUS_TIMEOUT_S = 15.0
 """A sidecar answers from memory; one that takes longer hangs."""
 PING_TIMEOUT_S = 8.0
@@ -85,8 +86,8 @@ class Gateway:
     async def delete(self, caller: Caller, pod: pods.Pod) -> PluginAnswer:
         """Hand a delete to the sidecar; the pod stays its owner's, whose repeat is handed on too.
 
-        A pod that is not in the table goes to the account that its namespace maps to: if the table was lost its
-        job must still be cancelled, and the sidecar has the creator on record.
+        A pod that is not in the table goes to the account that its namespace maps to: after a loss of the table
+        its job must still be cancelled, and a UID is nothing that a stranger could guess.
         """
         check_pod(pod)
         uid = pods.pod_uid(pod)

@@ -2,8 +2,8 @@
 
 import asyncio
 import contextlib
+from collections.abc import Iterator
 
-import structlog
 from aiohttp import web
 
 from dte.interlink import wire
@@ -12,8 +12,6 @@ from dte.interlink.api.gateway import Gateway, PluginFault
 from dte.interlink.api.plugin_client import PluginAnswer, PluginStream
 from dte.runtime.errors import Malformed, Unavailable
 from dte.runtime.http import Handler, application
-
-log = structlog.get_logger()
 
 BODY_TIMEOUT_S = 30.0
 """Upstream's read limit: a client that sends slower than this holds a place for nothing."""
@@ -41,6 +39,7 @@ def api_application(gateway: Gateway, *, max_body_bytes: int, max_requests: int)
             resource.add_route(method, handler)
         resource.add_route("*", _only(methods))
     app.router.add_route("*", "/{path:.*}", _not_found)
+    app.on_shutdown.append(routes.end_followed_logs)
     return app
 
 
@@ -49,6 +48,7 @@ class Routes:
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
+        self._followed: set[asyncio.Transport] = set()
 
     async def create(self, request: web.Request) -> web.StreamResponse:
         caller = caller_of(request)
@@ -84,7 +84,25 @@ class Routes:
         async with self._gateway.logs(caller, wanted) as answer:
             if isinstance(answer, PluginAnswer):
                 return _passed_on(answer, TEXT_TYPE)
-            return await _streamed(request, answer)
+            with self._ended_at_stop(request, wanted):
+                return await _streamed(request, answer)
+
+    async def end_followed_logs(self, _: web.Application) -> None:
+        """At a stop: a followed log has no end that a drain could wait for; its reader asks again."""
+        for transport in self._followed:
+            transport.abort()
+
+    @contextlib.contextmanager
+    def _ended_at_stop(self, request: web.Request, wanted: wire.LogRequest) -> Iterator[None]:
+        transport = request.transport
+        if not wanted.options.follow or transport is None:
+            yield
+            return
+        self._followed.add(transport)
+        try:
+            yield
+        finally:
+            self._followed.discard(transport)
 
     async def update_cache(self, request: web.Request) -> web.StreamResponse:
         """Nothing is cached here, so nothing can be out of date."""
@@ -118,11 +136,10 @@ async def _streamed(request: web.Request, stream: PluginStream) -> web.StreamRes
         async with contextlib.aclosing(stream.chunks()) as chunks:
             async for chunk in chunks:
                 await response.write(chunk)
-    except Unavailable:
+        await response.write_eof()
+    except (Unavailable, ConnectionResetError):  # the sidecar, or the reader, is gone
         if request.transport is not None:
             request.transport.abort()
-        return response
-    await response.write_eof()
     return response
 
 
