@@ -4,7 +4,7 @@ import contextlib
 import json
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -38,7 +38,7 @@ class Kubectl:
             raise DemoFailed(f"kubectl {' '.join(arguments)}: {done.stderr.strip()}")
         return done.stdout
 
-    def pod_changes(self, name: str) -> Iterator[Mapping[str, Any]]:
+    def pod_changes(self, name: str) -> Generator[Mapping[str, Any]]:
         """The pod at each of its changes, until it is terminal or the time is over."""
         command = self.command("get", "pod", name, "--watch", "--output=json", "--output-watch-events")
         command.append(f"--request-timeout={LIMIT_S}s")

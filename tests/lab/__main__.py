@@ -1,0 +1,44 @@
+"""`python -m tests.lab up | down | show`."""
+
+import json
+import subprocess
+import sys
+from typing import Annotated
+
+import typer
+
+from tests.lab import site
+from tests.lab.names import PARTS, SUITES, LabError, this_lab
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="The throwaway site of this checkout.")
+
+
+@app.command()
+def up(
+    parts: Annotated[str, typer.Option(help="Comma list of the parts to start.")] = ",".join(PARTS),
+    suite: Annotated[str, typer.Option(help=f"Debian release of the cluster: {' or '.join(SUITES)}.")] = SUITES[0],
+) -> None:
+    """Start what does not run yet; says what it waits for."""
+    site.up(this_lab(), [part.strip() for part in parts.split(",") if part.strip()], suite)
+
+
+@app.command()
+def down() -> None:
+    """Remove everything of this lab: containers, volume, network, .lab. Caches stay."""
+    site.down(this_lab())
+
+
+@app.command()
+def show() -> None:
+    """Print the lab's containers as JSON."""
+    lab = this_lab()
+    print(json.dumps({"lab": lab.name, "containers": site.show(lab)}, indent=2))
+
+
+if __name__ == "__main__":
+    try:
+        app()
+    except LabError as error:
+        sys.exit(f"lab: {error}")
+    except subprocess.CalledProcessError as error:
+        sys.exit(f"lab: {error.cmd[0]} (exit {error.returncode}): {error.stderr}")

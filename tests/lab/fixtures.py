@@ -1,0 +1,73 @@
+"""Fixtures for tests against real systems. Each starts its part of the lab if need be, and leaves it up."""
+
+import os
+import subprocess
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.lab import engine, site, slurm
+from tests.lab.inside import Daemon, daemon
+from tests.lab.names import SUITE_LABEL, SUITES, Lab, this_lab
+
+
+@dataclass(frozen=True, slots=True)
+class SlurmLab:
+    """The real cluster. Commands run in its container, where `dte` is the checkout's own code."""
+
+    lab: Lab
+    container: str
+    suite: str
+
+    run_directory = slurm.RUN_DIRECTORY
+    """Inside the container; a socket or file in here is at `shared` on this machine."""
+
+    @property
+    def shared(self) -> Path:
+        """This machine's view of `run_directory`; everybody may write there."""
+        return self.lab.directory / "run"
+
+    def run(self, *argv: str, user: str = "twin01", stdin: bytes = b"", check: bool = True) -> str:
+        """Standard output of a command run as `user`. LabError when it fails and `check` is true."""
+        return engine.execute(self.container, argv, user=user, stdin=stdin, check=check)
+
+    def popen(self, *argv: str, user: str = "twin01") -> subprocess.Popen[bytes]:
+        """A running command, output piped: to read a stream. Ending it does not end the program inside."""
+        command = ["docker", "exec", "-i", "-u", user, self.container, *argv]
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+    def daemon(self, argv: Sequence[str], *, user: str = "twin01") -> AbstractContextManager[Daemon]:
+        """A daemon in the container for the length of a `with` block."""
+        return daemon(self.container, self.shared, argv, user=user)
+
+    def write(self, path: str, data: bytes, *, owner: str = "twin01:twin01", mode: str = "0644") -> None:
+        """A file in the container."""
+        engine.write_file(self.container, path, data, owner=owner, mode=mode)
+
+    def cancel_all_jobs(self, user: str = "twin01") -> None:
+        self.run("scancel", "--full", "--user", user, user=user)
+
+    def stop_controller(self) -> None:
+        """slurmctld ends; commands then fail after their own time-outs. `start_controller` brings it back."""
+        self.run("slurm-daemons", "stop-controller", user="root")
+
+    def start_controller(self) -> None:
+        self.run("slurm-daemons", "start-controller", user="root")
+
+
+def wanted_suite() -> str:
+    """DTE_SUITE, else the first suite."""
+    return os.environ.get("DTE_SUITE") or SUITES[0]
+
+
+@pytest.fixture(scope="session")
+def lab_slurm() -> SlurmLab:
+    """Slurm of the suite DTE_SUITE (trixie: 24.11, bookworm: 22.05)."""
+    lab = this_lab()
+    site.up(lab, ["slurm"], wanted_suite())
+    container = lab.container(slurm.HOST)
+    facts = engine.inspect(container) or {}
+    return SlurmLab(lab, container, facts["Config"]["Labels"][SUITE_LABEL])

@@ -1,0 +1,34 @@
+"""What the lab says while it works, and every wait it makes."""
+
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+from tests.lab.names import LabError
+
+_started = time.monotonic()
+_one_line_at_a_time = threading.Lock()
+
+
+def say(text: str) -> None:
+    """One progress line on standard error, with the seconds since the start."""
+    with _one_line_at_a_time:
+        print(f"lab {time.monotonic() - _started:6.1f} s  {text}", file=sys.stderr, flush=True)
+
+
+def wait_for(what: str, probe: Callable[[], str | None], limit_s: float, *, interval_s: float = 0.2) -> None:
+    """Call `probe` until it returns None; its text says what is still missing.
+
+    LabError with the last text after `limit_s`. A line is printed when the wait is long enough to be noticed.
+    """
+    begun = time.monotonic()
+    next_line_at = begun + 3
+    while (missing := probe()) is not None:
+        now = time.monotonic()
+        if now - begun > limit_s:
+            raise LabError(f"{what}: not there after {limit_s:.0f} s: {missing}")
+        if now >= next_line_at:
+            say(f"waiting for {what}: {missing}")
+            next_line_at = now + 15
+        time.sleep(interval_s)
