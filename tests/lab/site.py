@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from tests.lab import engine, slurm
+from tests.lab import control_plane, engine, slurm
 from tests.lab.cache import cache_root
 from tests.lab.names import PARTS, Lab, LabError
 from tests.lab.progress import say
@@ -52,6 +52,9 @@ def up(lab: Lab, parts: Sequence[str], suite: str) -> None:
         if "slurm" in parts:
             slurm.up(lab, suite)
             say("Slurm is up")
+        if "kube" in parts:
+            control_plane.up(lab)
+            say("Kubernetes is up")
 
 
 def down(lab: Lab) -> None:
