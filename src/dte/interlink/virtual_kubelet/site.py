@@ -1,0 +1,179 @@
+"""The interLink API of a site, over a unix socket or TLS. The only module that knows aiohttp's client errors."""
+
+import contextlib
+import random
+import ssl
+from collections.abc import AsyncIterator, Iterator, Sequence
+from pathlib import Path
+
+import aiohttp
+
+from dte.interlink import pods, wire
+from dte.interlink.virtual_kubelet.answers import error_of
+from dte.interlink.virtual_kubelet.ports import PingAnswer, SiteUnavailable
+from dte.runtime.address import Address, UnixAddress
+from dte.runtime.errors import Malformed, NotFound
+
+CONNECT_TIMEOUT_S = 10.0
+CREATE_TIMEOUT_S = 120.0
+"""A submit may wait for a slow controller; the site answers 503 itself before that."""
+DELETE_TIMEOUT_S = 60.0
+STATUS_TIMEOUT_S = 30.0
+PING_TIMEOUT_S = 10.0
+LOG_SILENCE_S = 3600.0
+"""A followed log may be silent for long; a connection that died is noticed by TCP keep-alive."""
+MAX_ANSWER_BYTES = 64 << 20
+CONNECTIONS = 64
+
+
+class InterlinkSite:
+    """Promises: ports.Site."""
+
+    def __init__(
+        self,
+        address: Address,
+        *,
+        node_name: str,
+        ssl_context: ssl.SSLContext | None = None,
+        token_file: Path | None = None,
+    ) -> None:
+        self.owner_id = ""
+        """Set once the cluster's id is known, before the first request."""
+        self._node_name = node_name
+        self._token_file = token_file
+        self._address = address
+        self._ssl = ssl_context
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> "InterlinkSite":
+        connector: aiohttp.BaseConnector
+        if isinstance(self._address, UnixAddress):
+            connector = aiohttp.UnixConnector(str(self._address.path), limit=CONNECTIONS)
+            base = "http://localhost"
+        else:
+            connector = aiohttp.TCPConnector(limit=CONNECTIONS, ssl=self._ssl or False)
+            base = f"{'https' if self._ssl else 'http'}://{self._address}"
+        self._session = aiohttp.ClientSession(base, connector=connector)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def create(self, request: wire.CreateRequest) -> wire.CreateAnswer:
+        body = wire.encode_create_request(request)
+        try:
+            data = await self._call("POST", "/create", "CreatePod", body, timeout_s=CREATE_TIMEOUT_S)
+        except NotFound as error:
+            raise SiteUnavailable(f"{error}; check InterlinkURL") from error
+        with _understood("create"):
+            answer = wire.decode_create_answer(data)
+        if answer.pod_uid != pods.pod_uid(request.pod):
+            raise SiteUnavailable(f"the site answered a create with pod UID {answer.pod_uid!r}; asking again")
+        return answer
+
+    async def delete(self, pod: pods.Pod) -> None:
+        body = wire.encode_json(slim_pod(pod))
+        with contextlib.suppress(NotFound):
+            await self._call("DELETE", "/delete", "DeletePod", body, timeout_s=DELETE_TIMEOUT_S)
+
+    async def statuses(self, asked: Sequence[pods.Pod]) -> Sequence[wire.PodStatus]:
+        body = wire.encode_json([slim_pod(pod) for pod in asked])
+        data = await self._call("GET", "/status", "GetStatus", body, timeout_s=STATUS_TIMEOUT_S)
+        with _understood("status"):
+            return wire.decode_statuses(data)
+
+    async def ping(self) -> PingAnswer:
+        data = await self._call("POST", "/pinglink", "PingInterLink", b"", timeout_s=PING_TIMEOUT_S)
+        return PingAnswer(wire.decode_ping(data), data.decode(errors="replace").strip())
+
+    @contextlib.asynccontextmanager
+    async def logs(self, request: wire.LogRequest) -> AsyncIterator[AsyncIterator[bytes]]:
+        timeout = aiohttp.ClientTimeout(total=None, connect=CONNECT_TIMEOUT_S, sock_read=LOG_SILENCE_S)
+        body = wire.encode_log_request(request)
+        with _translated("getLogs"):
+            async with self._request("GET", "/getLogs", "GetLogs", body, timeout) as response:
+                if response.status != 200:
+                    raise error_of(response.status, await _bounded(response), what="getLogs")
+                yield response.content.iter_any()
+
+    async def _call(self, method: str, path: str, session: str, body: bytes, *, timeout_s: float) -> bytes:
+        timeout = aiohttp.ClientTimeout(total=timeout_s, connect=CONNECT_TIMEOUT_S)
+        what = path.strip("/")
+        with _translated(what):
+            async with self._request(method, path, session, body, timeout) as response:
+                data = await _bounded(response)
+                if response.status // 100 == 2:
+                    return data
+                retry_after = response.headers.get("Retry-After")
+                raise error_of(response.status, data, what=what, retry_after=retry_after)
+
+    def _request(
+        self, method: str, path: str, session: str, body: bytes, timeout: aiohttp.ClientTimeout
+    ) -> "aiohttp.client._RequestContextManager":
+        assert self._session is not None, "used inside its async with"
+        headers = {"Content-Type": "application/json", **self._headers(session)}
+        return self._session.request(method, path, data=body, headers=headers, timeout=timeout)
+
+    def _headers(self, session: str) -> dict[str, str]:
+        number = random.randrange(1 << 32)  # noqa: S311 - a name for log lines
+        headers = {
+            wire.SESSION_HEADER: f"{session}#{number}",
+            wire.OWNER_HEADER: self.owner_id,
+            wire.NODE_HEADER: self._node_name,
+        }
+        if self._token_file is not None:
+            headers["Authorization"] = f"Bearer {_token(self._token_file)}"
+        return headers
+
+
+def slim_pod(pod: pods.Pod) -> dict[str, object]:
+    """What status and delete need of a pod: the whole would be a thousand times as much traffic."""
+    meta = pods.metadata(pod)
+    return {
+        "metadata": {key: meta[key] for key in ("name", "namespace", "uid", "annotations") if key in meta},
+        "spec": {
+            "nodeName": pods.node_name(pod),
+            "initContainers": [_slim_container(item) for item in pods.init_containers(pod)],
+            "containers": [_slim_container(item) for item in pods.containers(pod)],
+        },
+        "status": {"phase": pods.phase(pod)},
+    }
+
+
+def _slim_container(container: pods.Container) -> dict[str, object]:
+    return {"name": container.get("name"), "image": container.get("image")}
+
+
+def _token(path: Path) -> str:
+    try:
+        return path.read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SiteUnavailable(f"VKTokenFile {path} cannot be read: {error}") from error
+
+
+async def _bounded(response: aiohttp.ClientResponse) -> bytes:
+    data = bytearray()
+    async for chunk in response.content.iter_any():
+        data += chunk
+        if len(data) > MAX_ANSWER_BYTES:
+            raise SiteUnavailable(f"the site's answer is larger than {MAX_ANSWER_BYTES} bytes")
+    return bytes(data)
+
+
+@contextlib.contextmanager
+def _translated(what: str) -> Iterator[None]:
+    try:
+        yield
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        words = str(error) or type(error).__name__
+        raise SiteUnavailable(f"{what}: the site does not answer: {words}") from error
+
+
+@contextlib.contextmanager
+def _understood(what: str) -> Iterator[None]:
+    """An answer that cannot be read is a fault of the other side, never of the pod."""
+    try:
+        yield
+    except Malformed as error:
+        raise SiteUnavailable(f"{what}: the site's answer is not understood: {error}") from error
