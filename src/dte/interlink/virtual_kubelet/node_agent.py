@@ -1,0 +1,251 @@
+"""Keeps the Node object true: registers it, pings the site, renews the lease."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import structlog
+
+from dte.interlink import pods
+from dte.interlink.virtual_kubelet import metrics, node, taints
+from dte.interlink.virtual_kubelet.amounts import same_amounts
+from dte.interlink.virtual_kubelet.conditions import same_conditions
+from dte.interlink.virtual_kubelet.downward import Place
+from dte.interlink.virtual_kubelet.events import EventRecorder
+from dte.interlink.virtual_kubelet.notes import Note
+from dte.interlink.virtual_kubelet.ports import KubeObject, NodeStore, Site
+from dte.interlink.virtual_kubelet.settings import VirtualKubeletSettings
+from dte.interlink.virtual_kubelet.times import Clock, kube_micro_time, kube_time
+from dte.interlink.wire import Ping
+from dte.runtime.errors import Conflict, NotFound, Refused, Unavailable
+
+log = structlog.get_logger()
+
+STATUS_PERIOD_S = 60.0
+"""An unchanged status is written again this often; between, the lease says that we live."""
+LEASE_RENEWALS = 4
+"""Renewals within the lease's duration."""
+RETRY_S = 2.0
+
+
+class NodeAgent:
+    """The node as the cluster should see it; all requests of one node are made one after the other."""
+
+    def __init__(
+        self,
+        store: NodeStore,
+        site: Site,
+        events: EventRecorder,
+        clock: Clock,
+        settings: VirtualKubeletSettings,
+        version: str,
+    ) -> None:
+        self._store = store
+        self._site = site
+        self._events = events
+        self._clock = clock
+        self._settings = settings
+        self._version = version
+        self._connectivity: node.Connectivity | None = None
+        self._capacity: node.Capacity = node.configured_capacity(settings.resources)
+        self._site_taints: Sequence[Mapping[str, str]] = ()
+        self._shown: KubeObject = {}
+        """The node as the cluster last showed it to us."""
+        self._status_written_at = 0.0
+        self._lease: KubeObject | None = None
+        self.is_registered = False
+
+    def place(self) -> Place:
+        """Addresses and allocatable resources for the pods of the node."""
+        settings = self._settings
+        return Place(settings.internal_ip, settings.offloaded_pod_ip, self._capacity)
+
+    async def register(self) -> None:
+        """Create the node, or take over the one that an earlier run left. Raises Unavailable, Refused.
+
+        The site is asked first, so that the node is complete from its first moment.
+        """
+        await self.ping()
+        found = await self._store.get_node()
+        if not self._is_up():
+            self._capacity = node.kept_capacity(found, self._capacity)
+        self._shown = found or await self._create()
+        await self._write()
+        self.is_registered = True
+        log.info("node_registered", node=self._settings.node_name, was_there=found is not None)
+
+    async def _create(self) -> KubeObject:
+        ours = taints.configured_taints(self._settings)
+        return await self._store.create_node(node.node_object(self._settings, ours))
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._ping_forever(), name="ping")
+            group.create_task(self._renew_forever(), name="lease")
+
+    # The site
+
+    async def _ping_forever(self) -> None:
+        while True:
+            await self._clock.wait(asyncio.Event(), self._settings.ping_interval_s)
+            await self.ping()
+            try:
+                await self._write()
+            except (Unavailable, Refused) as error:
+                log.warning("node_not_written", error=str(error), retry_in_s=self._settings.ping_interval_s)
+
+    async def ping(self) -> None:
+        """Ask the site and take in what it says. A site that does not answer changes nothing but that."""
+        try:
+            answer = await self._site.ping()
+        except (Unavailable, Refused) as error:
+            metrics.PINGS.labels("failed").inc()
+            await self._set_connectivity(node.Connectivity(False, str(error)))
+            return
+        metrics.PINGS.labels("answered").inc()
+        self._take(answer.ping)
+        await self._set_connectivity(node.Connectivity(True, answer.text))
+
+    def _take(self, ping: Ping) -> None:
+        self._capacity = node.pinged_capacity(self._capacity, ping.resources)
+        if ping.taints is not None:
+            self._site_taints = taints.site_taints(ping.taints)
+
+    async def _set_connectivity(self, now: node.Connectivity) -> None:
+        before = self._connectivity
+        self._connectivity = now
+        was_up = before is None or before.is_up
+        if was_up and not now.is_up:
+            log.warning("site_unreachable", error=now.text)
+            text = f"the site cannot be reached: {now.text}; pods keep the state last heard of"
+            await self._events.record(self._node_reference(), Note("SiteUnreachable", text), kind="Node")
+        if not was_up and now.is_up:
+            log.info("site_back")
+            note = Note("SiteReachable", "the site answers again", "Normal")
+            await self._events.record(self._node_reference(), note, kind="Node")
+
+    def _node_reference(self) -> KubeObject:
+        return {"metadata": {"name": self._settings.node_name}}
+
+    # The node object
+
+    async def _write(self) -> None:
+        """Bring the node to what it should be; nothing is sent when nothing changed and it is not time yet."""
+        try:
+            await self._write_metadata()
+            await self._write_status()
+        except NotFound:
+            log.warning("node_vanished", hint="somebody deleted the node; it is created again")
+            self._shown = await self._create()
+            await self._write_status()
+        except Conflict:
+            # Somebody changed the node since we saw it: look again before the next try.
+            self._shown = await self._store.get_node() or self._shown
+
+    async def _write_metadata(self) -> None:
+        self._shown = await self._store.get_node() or self._shown
+        patch = self._metadata_patch()
+        if patch is not None:
+            self._shown = await self._store.patch_node(patch)
+
+    def _metadata_patch(self) -> KubeObject | None:
+        """None when labels, annotations and taints are right. Bound to the version seen: taints are one list."""
+        ours = self._taints()
+        annotations = {
+            taints.MANAGED_ANNOTATION: taints.encode_managed(ours),
+            node.PING_ANNOTATION: self._connectivity.shown_text() if self._is_up() and self._connectivity else "",
+        }
+        present = (pods.spec(self._shown).get("taints")) or []
+        managed = taints.decode_managed(pods.annotations(self._shown).get(taints.MANAGED_ANNOTATION))
+        wanted = taints.merged_taints(present, managed, ours)
+        labels = node.labels(self._settings)
+        is_right = (
+            wanted == present
+            and labels.items() <= pods.labels(self._shown).items()
+            and annotations.items() <= pods.annotations(self._shown).items()
+        )
+        if is_right:
+            return None
+        version = pods.metadata(self._shown).get("resourceVersion")
+        metadata: dict[str, Any] = {"labels": labels, "annotations": annotations, "resourceVersion": version}
+        return {"metadata": metadata, "spec": {"taints": wanted}}
+
+    def _taints(self) -> list[Mapping[str, str]]:
+        ours = [*taints.configured_taints(self._settings), *self._site_taints]
+        return ours if self._is_up() else [*ours, taints.unreachable_taint()]
+
+    def _is_up(self) -> bool:
+        return self._connectivity is None or self._connectivity.is_up
+
+    async def _write_status(self) -> None:
+        now = self._clock.time()
+        before = pods.status(self._shown)
+        status = node.node_status(
+            self._settings,
+            before,
+            capacity=self._capacity,
+            connectivity=self._connectivity,
+            now=kube_time(now),
+            version=self._version,
+        )
+        if _is_shown(before, status) and now - self._status_written_at < STATUS_PERIOD_S:
+            return
+        self._shown = await self._store.patch_node_status({"status": node.with_heartbeats(status, kube_time(now))})
+        self._status_written_at = now
+
+    # The lease
+
+    async def _renew_forever(self) -> None:
+        while True:
+            delay_s = self._settings.lease_duration_s / LEASE_RENEWALS
+            try:
+                await self.renew()
+            except (Unavailable, Refused) as error:
+                delay_s = RETRY_S
+                log.warning("lease_not_renewed", error=str(error), retry_in_s=delay_s)
+            await self._clock.wait(asyncio.Event(), delay_s)
+
+    async def renew(self) -> None:
+        """Say that the node lives; creates the lease when there is none."""
+        spec = {
+            "holderIdentity": self._settings.node_name,
+            "leaseDurationSeconds": self._settings.lease_duration_s,
+            "renewTime": kube_micro_time(self._clock.time()),
+        }
+        if self._lease is None:
+            self._lease = await self._store.get_lease()
+        if self._lease is None:
+            self._lease = await self._store.create_lease(self._new_lease(spec))
+            return
+        try:
+            self._lease = await self._store.patch_lease({"spec": spec})
+        except NotFound:
+            self._lease = None
+            raise
+
+    def _new_lease(self, spec: Mapping[str, Any]) -> KubeObject:
+        owner = {
+            "apiVersion": "v1",
+            "kind": "Node",
+            "name": self._settings.node_name,
+            "uid": pods.metadata(self._shown).get("uid"),
+        }
+        return {
+            "apiVersion": "coordination.k8s.io/v1",
+            "kind": "Lease",
+            "metadata": {
+                "name": self._settings.node_name,
+                "namespace": "kube-node-lease",
+                # With the node the lease goes: an orphan would make a later node of that name look alive.
+                "ownerReferences": [owner],
+            },
+            "spec": dict(spec),
+        }
+
+
+def _is_shown(before: Mapping[str, Any], status: Mapping[str, Any]) -> bool:
+    return (
+        same_conditions(before.get("conditions") or (), status["conditions"])
+        and all(before.get(key) == status[key] for key in ("addresses", "daemonEndpoints"))
+        and all(same_amounts(before.get(key) or {}, status[key]) for key in ("capacity", "allocatable"))
+    )
