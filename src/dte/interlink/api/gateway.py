@@ -32,6 +32,8 @@ PING_TIMEOUT_S = 8.0
 """Answers are collected before a virtual kubelet gives up; one account that hangs does not make the site silent."""
 LOG_START_TIMEOUT_S = 60.0
 """A slow file system may take a while to open a file."""
+MAX_QUOTED = 500
+"""Characters of a sidecar's error that go into ours."""
 
 
 class PluginFault(DteError):
@@ -107,37 +109,25 @@ class Gateway:
 
         Raises Unavailable when no sidecar that was asked answers.
         """
-        by_account: dict[str, list[pods.Pod]] = {}
         uids = [status_uid(pod) for pod in asked]
-        for pod, uid in zip(asked, uids, strict=True):
+        groups: dict[str, dict[str, pods.Pod]] = {}
+        for uid, pod in zip(uids, asked, strict=True):
             row = self._table.find(uid)
             if row is not None and row.is_of(caller.creator, caller.owner):
-                by_account.setdefault(row.account, []).append(pod)
-        answers = await asyncio.gather(
-            *(self._statuses(caller, account, group) for account, group in by_account.items()), return_exceptions=True
-        )
-        found: dict[str, wire.PodStatus] = {}
-        failed: dict[str, DteError] = {}
-        for (account, group), answer in zip(by_account.items(), answers, strict=True):
-            if isinstance(answer, DteError):
-                failed[account] = answer
-            elif isinstance(answer, BaseException):
-                raise answer
-            else:
-                own = {status_uid(pod) for pod in group}
-                found.update((item.uid, item) for item in answer if item.uid in own)
-        if by_account and len(failed) == len(by_account):
-            raise Unavailable("; ".join(str(error) for error in failed.values()))
-        return Statuses([found[uid] for uid in dict.fromkeys(uids) if uid in found], tuple(failed))
+                groups.setdefault(row.account, {})[uid] = pod
+        answers = await asyncio.gather(*(self._states(caller, name, group) for name, group in groups.items()))
+        faults = {name: answer for name, answer in zip(groups, answers, strict=True) if isinstance(answer, Unavailable)}
+        if groups and len(faults) == len(groups):
+            raise Unavailable("; ".join(str(fault) for fault in faults.values()))
+        found = {state.uid: state for answer in answers if not isinstance(answer, Unavailable) for state in answer}
+        return Statuses([found[uid] for uid in dict.fromkeys(uids) if uid in found], tuple(faults))
 
     async def ping(self, caller: Caller) -> PluginAnswer:
         """The site answers when one sidecar does. One answer goes through as it is, several are merged.
 
         When none is a 200 the first error counts, and silence of all is Unavailable.
         """
-        answers = await asyncio.gather(
-            *(self._ping(caller, plugin) for plugin in self._plugins.values()), return_exceptions=True
-        )
+        answers = await asyncio.gather(*(self._ping(caller, plugin) for plugin in self._plugins.values()))
         heard = [answer for answer in answers if isinstance(answer, PluginAnswer)]
         good = [answer for answer in heard if answer.status == 200]
         if len(good) > 1:
@@ -145,7 +135,7 @@ class Gateway:
             return PluginAnswer(200, wire.encode_ping(merged))
         for answer in (*good, *heard):
             return answer
-        raise next(error for error in answers if isinstance(error, BaseException))
+        raise Unavailable("; ".join(str(answer) for answer in answers))
 
     @contextlib.asynccontextmanager
     async def logs(self, caller: Caller, request: wire.LogRequest) -> AsyncIterator[PluginAnswer | PluginStream]:
@@ -196,22 +186,35 @@ class Gateway:
             )
         return self._plugins[account]
 
-    async def _statuses(self, caller: Caller, account: str, group: Sequence[pods.Pod]) -> Sequence[wire.PodStatus]:
-        plugin = self._plugin(account)
-        answer = await plugin.call(
-            "GET", "/status", body=wire.encode_json(group), headers=caller.headers(), timeout_s=STATUS_TIMEOUT_S
-        )
-        if answer.status != 200:
-            text = answer.body.decode(errors="replace").strip()[:500]
-            raise Unavailable(f"the sidecar of account {account} answered {answer.status}: {text}")
+    async def _states(
+        self, caller: Caller, account: str, group: Mapping[str, pods.Pod]
+    ) -> Sequence[wire.PodStatus] | Unavailable:
+        """What one sidecar says of those pods, and of no others; Unavailable when it says nothing usable."""
         try:
-            return wire.decode_statuses(answer.body)
+            plugin = self._plugin(account)
+            answer = await plugin.call(
+                "GET",
+                "/status",
+                body=wire.encode_json(list(group.values())),
+                headers=caller.headers(),
+                timeout_s=STATUS_TIMEOUT_S,
+            )
+        except Unavailable as error:
+            return error
+        if answer.status != 200:
+            text = answer.body.decode(errors="replace").strip()[:MAX_QUOTED]
+            return Unavailable(f"the sidecar of account {account} answered {answer.status}: {text}")
+        try:
+            return [state for state in wire.decode_statuses(answer.body) if state.uid in group]
         except Malformed as error:
             plugin.misunderstood(error)
-            raise Unavailable(f"the sidecar of account {account} gave a status that cannot be read: {error}") from error
+            return Unavailable(f"the sidecar of account {account} gave a status that cannot be read: {error}")
 
-    async def _ping(self, caller: Caller, plugin: PluginClient) -> PluginAnswer:
-        return await plugin.call("GET", "/status", body=b"[]", headers=caller.headers(), timeout_s=PING_TIMEOUT_S)
+    async def _ping(self, caller: Caller, plugin: PluginClient) -> PluginAnswer | Unavailable:
+        try:
+            return await plugin.call("GET", "/status", body=b"[]", headers=caller.headers(), timeout_s=PING_TIMEOUT_S)
+        except Unavailable as error:
+            return error
 
 
 def _job_id(plugin: PluginClient, answer: PluginAnswer, pod_uid: str) -> str:
