@@ -4,6 +4,7 @@ from dte.site.events import Event, HostResult, Outcome, PlayStarted, TaskStarted
 
 MAX_MESSAGE_LINES = 20
 """Of one failed task and host; a page of standard error hides what matters."""
+TITLE_WIDTH = 76
 
 
 class Progress:
@@ -49,7 +50,7 @@ class Progress:
 def task_line(task: TaskStarted, results: list[HostResult]) -> str:
     """`  role: task   edge ok, federation changed`."""
     outcomes = ", ".join(f"{item.host} {item.outcome.value}" for item in results)
-    return f"  {_title(task):<76} {outcomes}"
+    return f"  {_title(task):<{TITLE_WIDTH}} {outcomes}"
 
 
 def failure_lines(results: list[HostResult]) -> list[str]:
@@ -65,4 +66,5 @@ def failure_lines(results: list[HostResult]) -> list[str]:
 def _title(task: TaskStarted | None) -> str:
     if task is None:
         return ""
-    return f"{task.role}: {task.name}" if task.role else task.name
+    title = f"{task.role}: {task.name}" if task.role else task.name
+    return title if len(title) <= TITLE_WIDTH else f"{title[: TITLE_WIDTH - 3]}..."
