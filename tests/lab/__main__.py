@@ -1,6 +1,7 @@
 """`python -m tests.lab up | down | show`."""
 
 import json
+import os
 import subprocess
 import sys
 from typing import Annotated
@@ -8,7 +9,7 @@ from typing import Annotated
 import typer
 
 from tests.lab import site
-from tests.lab.names import PARTS, SUITES, LabError, this_lab
+from tests.lab.names import PARTS, SUITES, LabError, this_lab, wanted_suite
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="The throwaway site of this checkout.")
 
@@ -16,10 +17,10 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help="The throwawa
 @app.command()
 def up(
     parts: Annotated[str, typer.Option(help="Comma list of the parts to start.")] = ",".join(PARTS),
-    suite: Annotated[str, typer.Option(help=f"Debian release of the cluster: {' or '.join(SUITES)}.")] = SUITES[0],
+    suite: Annotated[str, typer.Option(help=f"Debian release of the cluster: {' or '.join(SUITES)}.")] = "",
 ) -> None:
     """Start what does not run yet; says what it waits for."""
-    site.up(this_lab(), [part.strip() for part in parts.split(",") if part.strip()], suite)
+    site.up(this_lab(), [part.strip() for part in parts.split(",") if part.strip()], suite or wanted_suite(os.environ))
 
 
 @app.command()
@@ -29,9 +30,17 @@ def down() -> None:
 
 
 @app.command()
-def show() -> None:
+def show(
+    host: Annotated[str, typer.Argument(help="Print only the name of this host's container.")] = "",
+) -> None:
     """Print the lab's containers as JSON."""
     lab = this_lab()
+    if host:
+        container = lab.container(host)
+        if container not in site.show(lab):
+            raise LabError(f"{host}: no such host in lab {lab.name}; `python -m tests.lab up` starts them")
+        print(container)
+        return
     print(json.dumps({"lab": lab.name, "containers": site.show(lab)}, indent=2))
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tests.lab import binaries, engine, pki
 from tests.lab.cache import key_of
-from tests.lab.images import ensure_image
+from tests.lab.images import FIRST, ensure_image
 from tests.lab.kubeconfig import kubeconfig
 from tests.lab.names import ROOT, Lab, LabError
 from tests.lab.pki import Pair
@@ -41,7 +41,7 @@ def kubectl(lab: Lab, *arguments: str, stdin: bytes = b"", check: bool = True) -
 def up(lab: Lab) -> str:
     """Start the control plane unless it runs; the container's id. What it stores is gone when it ends."""
     kubernetes, etcd = binaries.kubernetes(), binaries.etcd()
-    image = ensure_image("trixie")
+    image = ensure_image(FIRST)
     container = lab.container(HOST)
     key = key_of(image, kubernetes.name, etcd.name, (FILES / "control-plane").read_bytes())
     if not engine.is_up(container, key):

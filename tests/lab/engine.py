@@ -44,7 +44,7 @@ def execute(container: str, argv: Sequence[str], *, user: str = "root", stdin: b
 def write_file(container: str, path: str, data: bytes, *, owner: str = "root:root", mode: str = "0644") -> None:
     """A file in a running container, complete from the first moment under its name."""
     script = (
-        'set -e; umask 077; mkdir -p -m 0755 "$(dirname "$1")"; cat > "$1.new"; '
+        'set -e; mkdir -p "$(dirname "$1")"; umask 077; cat > "$1.new"; '
         'chown "$2" "$1.new"; chmod "$3" "$1.new"; mv "$1.new" "$1"'
     )
     execute(container, ["sh", "-c", script, "sh", path, owner, mode], stdin=data)

@@ -13,7 +13,7 @@ import pytest
 
 from tests.lab import control_plane, engine, pki, site, slurm
 from tests.lab.inside import Daemon, daemon
-from tests.lab.names import SUITE_LABEL, SUITES, Lab, this_lab
+from tests.lab.names import SUITE_LABEL, Lab, this_lab, wanted_suite
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,16 +114,11 @@ class KubeLab:
         return pki.site_authority(self.lab.directory)
 
 
-def wanted_suite() -> str:
-    """DTE_SUITE, else the first suite."""
-    return os.environ.get("DTE_SUITE") or SUITES[0]
-
-
 @pytest.fixture(scope="session")
 def lab_slurm() -> SlurmLab:
     """Slurm of the suite DTE_SUITE (trixie: 24.11, bookworm: 22.05)."""
     lab = this_lab()
-    site.up(lab, ["slurm"], wanted_suite())
+    site.up(lab, ["slurm"], wanted_suite(os.environ))
     container = lab.container(slurm.HOST)
     facts = engine.inspect(container) or {}
     return SlurmLab(lab, container, facts["Config"]["Labels"][SUITE_LABEL])
@@ -133,5 +128,5 @@ def lab_slurm() -> SlurmLab:
 def lab_kube() -> KubeLab:
     """The Kubernetes control plane of this checkout's lab."""
     lab = this_lab()
-    site.up(lab, ["kube"], wanted_suite())
+    site.up(lab, ["kube"], wanted_suite(os.environ))
     return KubeLab(lab)

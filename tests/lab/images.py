@@ -21,6 +21,8 @@ PACKAGES = (
     *("python3", "python3-apt", "python3-venv", "python3-packaging"),
     *("slurm-wlm", "slurm-client", "munge", "bubblewrap"),
 )
+FIRST = SUITES[0]
+"""The suite of everything that need not match the cluster's."""
 PYTHON_OF_SUITE = {"trixie": "3.13", "bookworm": "3.11"}
 CUSTOMIZE = ROOT / "tests" / "lab" / "files" / "customize"
 BUILD_TIMEOUT_S = 1200.0

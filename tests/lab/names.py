@@ -62,6 +62,14 @@ def lab_name(environment: Mapping[str, str], root: Path) -> str:
     return given
 
 
+def wanted_suite(environment: Mapping[str, str]) -> str:
+    """DTE_SUITE, else the first suite. LabError for one we do not know."""
+    suite = environment.get("DTE_SUITE") or SUITES[0]
+    if suite not in SUITES:
+        raise LabError(f"DTE_SUITE: use one of {', '.join(SUITES)} (got {suite!r})")
+    return suite
+
+
 def this_lab() -> Lab:
     """The lab of this checkout and environment."""
     return Lab(lab_name(os.environ, ROOT), ROOT)

@@ -4,10 +4,11 @@ import contextlib
 import fcntl
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from tests.lab import control_plane, engine, slurm
+from tests.lab import control_plane, engine, hosts, images, slurm
 from tests.lab.cache import cache_root
 from tests.lab.names import PARTS, Lab, LabError
 from tests.lab.progress import say
@@ -39,22 +40,63 @@ def _claim_directory(lab: Lab) -> None:
     owner.write_text(f"{lab.name}\n")
 
 
-def up(lab: Lab, parts: Sequence[str], suite: str) -> None:
-    """Bring up `parts` (of PARTS) and what they need; what already runs is left alone."""
-    unknown = sorted(set(parts) - set(PARTS))
-    if unknown:
+def needed(parts: Sequence[str]) -> set[str]:
+    """The parts and those they stand on. LabError for one we do not know."""
+    if unknown := sorted(set(parts) - set(PARTS)):
         raise LabError(f"parts: use {', '.join(PARTS)} (got {', '.join(unknown)})")
+    return set(PARTS) if "hosts" in parts else set(parts)
+
+
+def up(lab: Lab, parts: Sequence[str], suite: str) -> None:
+    """Bring up `parts` (of PARTS) and what they need; what already runs is left alone.
+
+    `suite` is that of Slurm and of the edge, which must agree: Slurm refuses clients older than itself.
+    """
+    wanted = needed(parts)
     with _alone(lab):
         engine.require_engine()
         _claim_directory(lab)
         engine.ensure_network(lab)
         engine.ensure_volume(lab)
-        if "slurm" in parts:
-            slurm.up(lab, suite)
-            say("Slurm is up")
-        if "kube" in parts:
-            control_plane.up(lab)
-            say("Kubernetes is up")
+        # Side by side: the control plane's build takes all the time that the images do not.
+        with ThreadPoolExecutor() as pool:
+            started = [pool.submit(images.ensure_image, images.FIRST)] if "hosts" in wanted else []
+            if "kube" in wanted:
+                started.append(pool.submit(_said, "Kubernetes is up", control_plane.up, lab))
+            if "slurm" in wanted:
+                started.append(pool.submit(_said, f"Slurm ({suite}) is up", slurm.up, lab, suite))
+            for part in started:
+                part.result()
+        if "hosts" in wanted:
+            with ThreadPoolExecutor() as pool:
+                edge = pool.submit(hosts.edge_up, lab, suite)
+                federation = pool.submit(hosts.federation_up, lab, images.FIRST)
+                edge.result()
+                federation.result()
+            say("hosts edge and federation are up")
+        _write_site(lab)
+
+
+def _said(text: str, start: Callable[..., str], *arguments: Any) -> str:
+    found = start(*arguments)
+    say(text)
+    return found
+
+
+def _write_site(lab: Lab) -> None:
+    """`.lab/site.json`: where the inventory and the tests find each host that runs."""
+    found = {}
+    for host in (slurm.HOST, control_plane.HOST, hosts.EDGE, hosts.FEDERATION):
+        facts = engine.inspect(lab.container(host))
+        if facts and facts["State"]["Running"]:
+            place = facts["NetworkSettings"]["Networks"][lab.network]
+            groups = hosts.GROUPS.get(host, [])
+            found[host] = {"container": facts["Id"], "address": place["IPAddress"], "groups": groups}
+    site = {"kubeconfig": str(control_plane.admin_kubeconfig(lab)), "hosts": found}
+    path = lab.directory / "site.json"
+    unfinished = path.with_suffix(".new")
+    unfinished.write_text(json.dumps(site, indent=2))
+    unfinished.rename(path)
 
 
 def down(lab: Lab) -> None:
@@ -81,12 +123,3 @@ def show(lab: Lab) -> dict[str, Any]:
                 "address": networks.get(lab.network, {}).get("IPAddress", ""),
             }
     return found
-
-
-def read_site(lab: Lab) -> dict[str, Any]:
-    """`.lab/site.json`. LabError when the lab is not up."""
-    path = lab.directory / "site.json"
-    if not path.exists():
-        raise LabError(f"{path}: no such file; `python -m tests.lab up` makes it")
-    site: dict[str, Any] = json.loads(path.read_text())
-    return site

@@ -1,0 +1,41 @@
+"""The hosts as the roles find them."""
+
+import os
+
+import pytest
+
+from tests.lab import engine, hosts, site
+from tests.lab.names import Lab, LabError, this_lab, wanted_suite
+
+
+@pytest.fixture(scope="module")
+def lab() -> Lab:
+    site.up(this_lab(), ["hosts"], wanted_suite(os.environ))
+    return this_lab()
+
+
+@pytest.mark.parametrize("host", [hosts.EDGE, hosts.FEDERATION])
+def test_the_administrator_becomes_root_without_a_password(lab: Lab, host: str) -> None:
+    assert engine.execute(lab.container(host), ["sudo", "-n", "id", "-u"], user="admin").strip() == "0"
+
+
+@pytest.mark.parametrize("host", [hosts.EDGE, hosts.FEDERATION])
+def test_all_units_of_a_new_host_are_well(lab: Lab, host: str) -> None:
+    broken = ["systemctl", "--failed", "--no-legend", "--plain", "list-units", "munge*", "systemd*", "dbus*"]
+    assert engine.execute(lab.container(host), broken) == ""
+
+
+def test_the_account_submits_from_the_edge(lab: Lab) -> None:
+    script = b"#!/bin/sh\nhostname > edge.out\n"
+    submit = ["sbatch", "--wait", "--export=NIL", "--chdir=/exa/twin01", "--output=none"]
+    engine.execute(lab.container(hosts.EDGE), submit, user="twin01", stdin=script)
+    assert engine.execute(lab.container(hosts.EDGE), ["cat", "/exa/twin01/edge.out"], user="twin01").strip() == "slurm1"
+
+
+def test_everybody_reads_certificates_and_only_root_reads_keys(lab: Lab) -> None:
+    container = lab.container(hosts.FEDERATION)
+    for name in ("ca.pem", "host.pem", "client.pem", "kubelet-client-ca.pem"):
+        engine.execute(container, ["cat", f"{hosts.PKI_DIRECTORY}/{name}"], user="twin01")
+    for name in ("host.key", "client.key", "kubeconfig"):
+        with pytest.raises(LabError, match="Permission denied"):
+            engine.execute(container, ["cat", f"{hosts.PKI_DIRECTORY}/{name}"], user="twin01")
