@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from tests.lab import site
+from tests.lab import engine, images, site
 from tests.lab.names import PARTS, SUITES, LabError, this_lab, wanted_suite
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="The throwaway site of this checkout.")
@@ -42,6 +42,19 @@ def show(
         print(container)
         return
     print(json.dumps({"lab": lab.name, "containers": site.show(lab)}, indent=2))
+
+
+@app.command()
+def image(suite: Annotated[str, typer.Argument(help=f"Debian release: {' or '.join(SUITES)}.")] = "") -> None:
+    """Print the tag of the node image, after making it if need be."""
+    engine.require_engine()
+    print(images.ensure_image(suite or wanted_suite(os.environ)))
+
+
+@app.command()
+def join(containers: list[str]) -> None:
+    """Make running containers hosts of this lab: Slurm's commands, certificates, kubeconfig."""
+    site.join(this_lab(), containers)
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ class File:
     mode: str
 
 
-def server_files(name: str, pair: Pair) -> dict[str, File]:
+def pair_files(name: str, pair: Pair) -> dict[str, File]:
     """A certificate and its key as `<name>.pem` and `<name>.key`."""
     return {f"{name}.pem": File(pair.certificate, "0644"), f"{name}.key": File(pair.key, "0640")}
 
@@ -75,22 +75,34 @@ def _give(container: str, files: Mapping[str, File]) -> None:
         engine.write_file(container, f"{PKI_DIRECTORY}/{name}", file.data, mode=file.mode)
 
 
-def _host_files(lab: Lab, host: str) -> dict[str, File]:
+def _host_files(lab: Lab, container: str, host: str) -> dict[str, File]:
     """What each host of a site has: its certificate for servers, and whom it trusts."""
     authority = pki.site_authority(lab.directory)
-    address = engine.address(lab.container(host), lab.network)
+    address = engine.address(container, lab.network)
     pair = authority.issue(pki.subject(host), usage=pki.SERVER, addresses=[host, address])
-    return {"ca.pem": File(authority.certificate, "0644"), **server_files("host", pair)}
+    return {"ca.pem": File(authority.certificate, "0644"), **pair_files("host", pair)}
+
+
+def _caller_files(lab: Lab) -> dict[str, File]:
+    """What virtual kubelets need besides: who they are to interLink APIs, and whom their kubelet ports answer."""
+    client = pki.site_authority(lab.directory).issue(CLIENT_SUBJECT, usage=pki.CLIENT)
+    callers = pki.kubernetes_authority(lab.directory).certificate
+    return {**pair_files("client", client), "kubelet-client-ca.pem": File(callers, "0644")}
 
 
 def edge_up(lab: Lab, suite: str) -> None:
     """The edge: accounts, shared file system and Slurm's commands as a site has them. Needs the cluster's suite."""
     container = lab.container(EDGE)
     if _start(lab, EDGE, suite, tuple(slurm.share_options(lab))):
-        slurm.configure_client(lab, container)
-        engine.execute(container, ["systemctl", "--quiet", "enable", "--now", "munge.service"])
-        _give(container, _host_files(lab, EDGE))
+        _make_slurm_client(lab, container)
+        _give(container, _host_files(lab, container, EDGE))
     wait_for(f"Slurm's answer on {EDGE}", lambda: _cannot_submit(container), 30)
+
+
+def _make_slurm_client(lab: Lab, container: str) -> None:
+    slurm.configure_client(lab, container)
+    engine.execute(container, ["systemctl", "--quiet", "enable", "munge.service"])
+    engine.execute(container, ["systemctl", "restart", "munge.service"])
 
 
 def _cannot_submit(container: str) -> str | None:
@@ -104,16 +116,7 @@ def federation_up(lab: Lab, suite: str) -> None:
     """The federation's host: certificates towards interLink APIs and the API server, and a kubeconfig. Needs `kube`."""
     container = lab.container(FEDERATION)
     if _start(lab, FEDERATION, suite):
-        client = pki.site_authority(lab.directory).issue(CLIENT_SUBJECT, usage=pki.CLIENT)
-        callers = pki.kubernetes_authority(lab.directory).certificate
-        _give(
-            container,
-            {
-                **_host_files(lab, FEDERATION),
-                **server_files("client", client),
-                "kubelet-client-ca.pem": File(callers, "0644"),
-            },
-        )
+        _give(container, {**_host_files(lab, container, FEDERATION), **_caller_files(lab)})
     _give_kubeconfig(lab, container)
 
 
@@ -125,3 +128,18 @@ def _give_kubeconfig(lab: Lab, container: str) -> None:
         return
     _give(container, {"kubeconfig": File(control_plane.virtual_kubelet_kubeconfig(lab), "0640")})
     given.write_text("\n".join(ids))
+
+
+def join(lab: Lab, container: str) -> None:
+    """Give a systemd container that somebody else started from our image what edge and federation have.
+
+    It must be on the lab's network; the kubeconfig comes only while the control plane runs.
+    """
+    facts = engine.inspect(container)
+    if not facts or lab.network not in facts["NetworkSettings"]["Networks"]:
+        raise LabError(f"{container}: not a container on network {lab.network}; start it there (docker run --network)")
+    wait_for(f"systemd in {container}", lambda: _not_booted(container), BOOT_LIMIT_S)
+    _make_slurm_client(lab, container)
+    _give(container, {**_host_files(lab, container, facts["Config"]["Hostname"]), **_caller_files(lab)})
+    if engine.inspect(lab.container(control_plane.HOST)):
+        _give(container, {"kubeconfig": File(control_plane.virtual_kubelet_kubeconfig(lab), "0640")})

@@ -99,6 +99,16 @@ def _write_site(lab: Lab) -> None:
     unfinished.rename(path)
 
 
+def join(lab: Lab, containers: Sequence[str]) -> None:
+    """Make containers that somebody else started hosts of this lab; the lab itself must be up."""
+    with _alone(lab):
+        engine.require_engine()
+        _claim_directory(lab)
+        for container in containers:
+            hosts.join(lab, container)
+            say(f"{container} joined")
+
+
 def down(lab: Lab) -> None:
     """Remove containers, network, volume and `.lab`. Images and caches stay, named by content."""
     with _alone(lab):

@@ -8,7 +8,8 @@ from tests.lab.progress import wait_for
 
 MOUNTS = b"""#!/bin/sh
 mkdir -p volume && echo content > volume/file
-bwrap --dev-bind / / --ro-bind "$PWD/volume" /mnt --unshare-pid --proc /proc -- sh -c 'id -un; cat /mnt/file; touch /mnt/new'
+bwrap --dev-bind / / --ro-bind "$PWD/volume" /mnt --unshare-pid --proc /proc -- \\
+  sh -c 'id -un; cat /mnt/file; touch /mnt/new'
 exit 3
 """
 

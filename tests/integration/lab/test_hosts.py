@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from tests.lab import engine, hosts, site
+from tests.lab import engine, hosts, images, site
 from tests.lab.names import Lab, LabError, this_lab, wanted_suite
 
 
@@ -39,3 +39,16 @@ def test_everybody_reads_certificates_and_only_root_reads_keys(lab: Lab) -> None
     for name in ("host.key", "client.key", "kubeconfig"):
         with pytest.raises(LabError, match="Permission denied"):
             engine.execute(container, ["cat", f"{hosts.PKI_DIRECTORY}/{name}"], user="twin01")
+
+
+def test_a_container_of_somebody_else_joins(lab: Lab) -> None:
+    image = images.ensure_image(wanted_suite(os.environ))
+    name = lab.container("guest")
+    network = ("--network", lab.network, "--hostname", "guest", "--volume", f"{lab.volume}:/exa")
+    engine.docker("run", "--detach", "--name", name, "--label", lab.label, *hosts.SYSTEMD_OPTIONS, *network, image)
+    try:
+        site.join(lab, [name])
+        assert "main" in engine.execute(name, ["sinfo", "--noheader"], user="twin01")
+        engine.execute(name, ["openssl", "x509", "-in", "/etc/pki/dte/host.pem", "-noout", "-checkhost", "guest"])
+    finally:
+        engine.remove_containers([name])
