@@ -25,6 +25,7 @@ EXIT_CONFIG = 78
 
 def read_settings(model: type[S], config: Path) -> S:
     """Settings of `config`, warnings logged; ends the program with EX_CONFIG and every problem on standard error."""
+    configure_logs()
     loaded = _load_or_exit(model, config)
     for warning in loaded.warnings:
         log.warning("setting_unused", text=warning)

@@ -22,6 +22,8 @@ SECONDS = Histogram("dte_http_request_seconds", "Time to the end of the answer",
 
 MAX_REQUEST_ID_LENGTH = 200
 RETRY_AFTER_S = 5
+KEPT_HEADERS = ("Allow", "Location", "WWW-Authenticate")
+"""Of aiohttp's own errors: what tells the client more than the status."""
 STATUS_OF_ERROR: tuple[tuple[type[Exception], int], ...] = (
     (Malformed, 400),
     (NotFound, 404),
@@ -45,7 +47,10 @@ def application(
     max_requests: int = 512,
     error_body: ErrorBody = plain_error,
 ) -> web.Application:
-    """An empty application with our middlewares; a request beyond `max_requests` at once is told to come again."""
+    """An empty application with our middlewares; a request beyond `max_requests` at once is told to come again.
+
+    A handler is cancelled when its client goes away: work that must be finished runs in a task of the daemon's.
+    """
     places = asyncio.Semaphore(max_requests)
 
     @web.middleware
@@ -68,7 +73,9 @@ def application(
         try:
             return await handler(request)
         except web.HTTPException as error:
-            return _error(error_body, error.status, error.text or error.reason)
+            response = _error(error_body, error.status, error.text or error.reason)
+            response.headers.update({name: error.headers[name] for name in KEPT_HEADERS if name in error.headers})
+            return response
         except (Refused, Unavailable) as error:
             status = next(code for kind, code in STATUS_OF_ERROR if isinstance(error, kind))
             return _error(error_body, status, str(error))

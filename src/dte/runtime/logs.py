@@ -25,7 +25,7 @@ def configure_logs(level: int = logging.INFO) -> None:
         processors=[*shared, structlog.processors.format_exc_info, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
-        cache_logger_on_first_use=True,
+        cache_logger_on_first_use=False,  # the level may change once the settings are read
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
