@@ -70,7 +70,7 @@ class NodeAgent:
         if not self._is_up():
             self._capacity = node.kept_capacity(found, self._capacity)
         self._shown = found or await self._create()
-        await self._write()
+        await self.update()
         self.is_registered = True
         log.info("node_registered", node=self._settings.node_name, was_there=found is not None)
 
@@ -90,7 +90,7 @@ class NodeAgent:
             await self._clock.wait(asyncio.Event(), self._settings.ping_interval_s)
             await self.ping()
             try:
-                await self._write()
+                await self.update()
             except (Unavailable, Refused) as error:
                 log.warning("node_not_written", error=str(error), retry_in_s=self._settings.ping_interval_s)
 
@@ -129,7 +129,7 @@ class NodeAgent:
 
     # The node object
 
-    async def _write(self) -> None:
+    async def update(self) -> None:
         """Bring the node to what it should be; nothing is sent when nothing changed and it is not time yet."""
         try:
             await self._write_metadata()
@@ -137,13 +137,17 @@ class NodeAgent:
         except NotFound:
             log.warning("node_vanished", hint="somebody deleted the node; it is created again")
             self._shown = await self._create()
+            self._lease = None
             await self._write_status()
         except Conflict:
             # Somebody changed the node since we saw it: look again before the next try.
             self._shown = await self._store.get_node() or self._shown
 
     async def _write_metadata(self) -> None:
-        self._shown = await self._store.get_node() or self._shown
+        found = await self._store.get_node()
+        if found is None:
+            raise NotFound(f"node {self._settings.node_name} is not in the cluster")
+        self._shown = found
         patch = self._metadata_patch()
         if patch is not None:
             self._shown = await self._store.patch_node(patch)

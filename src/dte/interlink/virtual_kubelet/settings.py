@@ -4,7 +4,7 @@ import ipaddress
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
 from dte.interlink.upstream_keys import UPSTREAM_KEYS
 from dte.interlink.virtual_kubelet.amounts import is_capacity
@@ -99,7 +99,7 @@ class VirtualKubeletSettings(Settings):
     """How to reach the cluster. Without it: the service account of the pod that this runs in."""
     pod_ip: IpAddress | None = Field(default=None, alias="PodIP")
     """Upstream's name of NodeIP."""
-    node_ip: IpAddress | None = Field(default=None, alias="NodeIP", validate_default=True)
+    node_ip: IpAddress | None = Field(default=None, alias="NodeIP")
     """InternalIP of the node: where the API server finds KubeletListen. PodIP stands in for it."""
     offloaded_pod_ip: IpAddress = Field(default="127.0.0.1", alias="OffloadedPodIP")
     """podIP of every pod: a job at a site has no address in the cluster."""
@@ -184,6 +184,12 @@ class VirtualKubeletSettings(Settings):
             KeyFile=self.kubelet_key_file,
             CACertFile=self.kubelet_client_ca_file,
         )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _spelled_out(cls, raw: object) -> object:
+        # A default is validated under its Python name, which no operator knows; a null under its key.
+        return {"NodeIP": None, **raw} if isinstance(raw, dict) and "node_ip" not in raw else raw
 
     @field_validator("node_ip")
     @classmethod

@@ -1,0 +1,190 @@
+"""The node object through starts, outages and what a site says of itself."""
+
+import pytest
+
+from dte.interlink.virtual_kubelet.conditions import find_condition
+from dte.interlink.virtual_kubelet.events import EventRecorder
+from dte.interlink.virtual_kubelet.node_agent import NodeAgent
+from dte.interlink.virtual_kubelet.ports import PingAnswer
+from dte.interlink.wire import Ping
+from tests.unit.virtual_kubelet.fakes import FakeClock, FakeCluster, FakeNodes, FakeSite
+
+RESOURCES = {"cpu": "128", "memory": "512Gi", "pods": "1000"}
+
+
+class Setup:
+    def __init__(self, settings):
+        self.settings = settings
+        self.nodes = FakeNodes()
+        self.site = FakeSite()
+        self.site.answer = PingAnswer(Ping(resources=RESOURCES), "ok")
+        self.cluster = FakeCluster()
+        self.clock = FakeClock()
+        self.agent = self.fresh()
+
+    def fresh(self):
+        events = EventRecorder(self.cluster, "vk", self.clock.time)
+        return NodeAgent(self.nodes, self.site, events, self.clock, self.settings, "v0.1.0")
+
+    async def beat(self):
+        """What happens each PingInterval."""
+        self.clock.now += 30
+        await self.agent.ping()
+        await self.agent.update()
+
+    def taints(self):
+        return {item["key"]: item["effect"] for item in self.nodes.node["spec"]["taints"]}
+
+    def condition(self, kind):
+        return find_condition(self.nodes.node["status"]["conditions"], kind)
+
+
+@pytest.fixture
+def setup(settings):
+    return Setup(settings)
+
+
+async def test_a_new_node_is_ready_and_complete_at_once(setup):
+    await setup.agent.register()
+    node = setup.nodes.node
+    assert setup.condition("Ready")["status"] == "True"
+    assert setup.condition("InterlinkConnectivity")["status"] == "True"
+    assert node["status"]["capacity"] == node["status"]["allocatable"] == RESOURCES
+    assert node["status"]["daemonEndpoints"] == {"kubeletEndpoint": {"Port": 10250}}
+    assert node["metadata"]["labels"]["virtual-node.interlink/type"] == "virtual-kubelet"
+    assert setup.taints() == {"virtual-node.interlink/no-schedule": "NoSchedule"}
+
+
+async def test_a_site_out_of_reach_leaves_the_node_ready_with_a_condition_a_taint_and_one_event(setup):
+    await setup.agent.register()
+    setup.site.is_down = True
+    for _ in range(3):
+        await setup.beat()
+    assert setup.condition("Ready")["status"] == "True"
+    assert setup.condition("InterlinkConnectivity")["reason"] == "InterlinkPingFailed"
+    assert setup.taints()["virtual-node.interlink/site-unreachable"] == "NoSchedule"
+    assert setup.cluster.reasons() == ["SiteUnreachable"]
+    assert setup.nodes.node["status"]["capacity"] == RESOURCES
+
+
+async def test_a_site_that_is_back_loses_the_taint(setup):
+    await setup.agent.register()
+    setup.site.is_down = True
+    await setup.beat()
+    setup.site.is_down = False
+    await setup.beat()
+    assert "virtual-node.interlink/site-unreachable" not in setup.taints()
+    assert setup.cluster.reasons() == ["SiteUnreachable", "SiteReachable"]
+
+
+async def test_a_condition_keeps_the_time_of_its_last_change(setup):
+    await setup.agent.register()
+    since = setup.condition("InterlinkConnectivity")["lastTransitionTime"]
+    await setup.beat()
+    await setup.beat()
+    assert setup.condition("InterlinkConnectivity")["lastTransitionTime"] == since
+    setup.site.is_down = True
+    await setup.beat()
+    assert setup.condition("InterlinkConnectivity")["lastTransitionTime"] > since
+
+
+async def test_an_unchanged_node_is_written_once_a_minute_at_most(setup):
+    await setup.agent.register()
+    setup.nodes.writes.clear()
+    for _ in range(4):
+        await setup.beat()
+    assert setup.nodes.writes == ["patch status", "patch status"]
+
+
+async def test_taints_of_the_site_come_and_go_and_those_of_others_stay(setup):
+    await setup.agent.register()
+    foreign = {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}
+    setup.nodes.node["spec"]["taints"].append(foreign)
+    drained = {"key": "virtual-node.interlink/drained", "value": "true", "effect": "NoSchedule"}
+    setup.site.answer = PingAnswer(Ping(taints=(drained,)), "ok")
+    await setup.beat()
+    assert setup.taints().keys() == {
+        "virtual-node.interlink/no-schedule",
+        "virtual-node.interlink/drained",
+        "node.kubernetes.io/unschedulable",
+    }
+    setup.site.answer = PingAnswer(Ping(taints=None), "ok")
+    await setup.beat()
+    assert "virtual-node.interlink/drained" in setup.taints()
+    setup.site.answer = PingAnswer(Ping(taints=()), "ok")
+    await setup.beat()
+    assert setup.taints().keys() == {"virtual-node.interlink/no-schedule", "node.kubernetes.io/unschedulable"}
+
+
+async def test_a_restart_takes_away_the_taints_that_an_earlier_run_set(setup):
+    drained = {"key": "virtual-node.interlink/drained", "value": "true", "effect": "NoSchedule"}
+    setup.site.answer = PingAnswer(Ping(resources=RESOURCES, taints=(drained,)), "ok")
+    await setup.agent.register()
+    setup.site.answer = PingAnswer(Ping(resources=RESOURCES), "ok")
+    setup.agent = setup.fresh()
+    await setup.agent.register()
+    assert setup.taints() == {"virtual-node.interlink/no-schedule": "NoSchedule"}
+
+
+async def test_a_restart_during_an_outage_keeps_the_capacity(setup):
+    await setup.agent.register()
+    setup.site.is_down = True
+    setup.agent = setup.fresh()
+    await setup.agent.register()
+    assert setup.nodes.node["status"]["capacity"] == RESOURCES
+
+
+async def test_a_resource_that_the_site_no_longer_has_is_removed_by_a_restart(setup):
+    gpus = [{"resourceType": "nvidia.com/gpu", "available": "8"}]
+    setup.site.answer = PingAnswer(Ping(resources={**RESOURCES, "accelerators": gpus}), "ok")
+    await setup.agent.register()
+    assert setup.nodes.node["status"]["capacity"]["nvidia.com/gpu"] == "8"
+    setup.site.answer = PingAnswer(Ping(resources=RESOURCES), "ok")
+    setup.agent = setup.fresh()
+    await setup.agent.register()
+    assert setup.nodes.node["status"]["capacity"] == RESOURCES
+
+
+async def test_amounts_that_are_no_amounts_leave_the_node_as_it_was(setup):
+    await setup.agent.register()
+    bad = {"cpu": "-1", "memory": "lots", "accelerators": [{"resourceType": "gpu"}, "x", {"available": "1"}]}
+    setup.site.answer = PingAnswer(Ping(resources=bad), "ok")
+    await setup.beat()
+    assert setup.nodes.node["status"]["capacity"] == RESOURCES
+
+
+async def test_a_node_that_somebody_deleted_is_created_again(setup):
+    await setup.agent.register()
+    setup.nodes.node = None
+    await setup.beat()
+    assert setup.condition("Ready")["status"] == "True"
+
+
+async def test_a_change_by_somebody_else_in_between_is_not_overwritten(setup):
+    await setup.agent.register()
+    setup.site.is_down = True
+    touched = setup.nodes.get_node
+
+    async def get_then_change():
+        node = await touched()
+        setup.nodes.node["metadata"]["resourceVersion"] = "99"
+        setup.nodes.get_node = touched
+        return node
+
+    setup.nodes.get_node = get_then_change
+    await setup.beat()
+    assert "virtual-node.interlink/site-unreachable" not in setup.taints()
+    await setup.beat()
+    assert "virtual-node.interlink/site-unreachable" in setup.taints()
+
+
+async def test_the_lease_is_created_with_the_node_as_owner_then_renewed(setup):
+    await setup.agent.register()
+    await setup.agent.renew()
+    assert setup.nodes.lease["spec"]["leaseDurationSeconds"] == 40
+    assert setup.nodes.lease["metadata"]["ownerReferences"][0]["uid"] == "node-uid"
+    first = setup.nodes.lease["spec"]["renewTime"]
+    setup.clock.now += 10
+    await setup.agent.renew()
+    assert setup.nodes.lease["spec"]["renewTime"] > first
+    assert setup.nodes.writes[-2:] == ["create lease", "renew lease"]
