@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from tests.integration.virtual_kubelet.kubelet_process import KubeletProcess
 from tests.integration.virtual_kubelet.standin_site import StandInSite, serving
-
 from tests.lab.fixtures import KubeLab
 from tests.lab.progress import wait_for
 

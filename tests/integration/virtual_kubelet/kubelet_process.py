@@ -63,5 +63,6 @@ class KubeletProcess:
             sample.value
             for family in families
             for sample in family.samples
-            if sample.name == "dte_vk_api_writes_total" and sample.labels["resource"] in ("pods", "pods/status", "events")
+            if sample.name == "dte_vk_api_writes_total"
+            and sample.labels["resource"] in ("pods", "pods/status", "events")
         )

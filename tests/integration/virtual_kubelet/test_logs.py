@@ -7,8 +7,8 @@ import urllib.error
 import urllib.request
 
 import pytest
-from tests.integration.virtual_kubelet.conftest import World
 
+from tests.integration.virtual_kubelet.conftest import World
 from tests.lab import pki
 from tests.lab.control_plane import KUBECTL
 

@@ -4,6 +4,7 @@ import base64
 import json
 
 import pytest
+
 from tests.integration.virtual_kubelet.conftest import World
 
 MOST_WRITES = 6
