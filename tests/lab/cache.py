@@ -5,8 +5,11 @@ import hashlib
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
+
+KEPT_UNUSED_S = 30 * 24 * 3600.0
 
 
 def cache_root() -> Path:
@@ -23,6 +26,14 @@ def key_of(*ingredients: str | bytes) -> str:
     return digest.hexdigest()[:16]
 
 
+def forget_unused(folder: Path) -> None:
+    """Remove entries that nobody asked for in KEPT_UNUSED_S: the images of weeks past."""
+    now = time.time()
+    for entry in folder.iterdir():
+        if entry.is_dir() and not entry.is_symlink() and now - entry.stat().st_mtime > KEPT_UNUSED_S:
+            shutil.rmtree(entry, ignore_errors=True)
+
+
 def cached(kind: str, key: str, make: Callable[[Path], None]) -> Path:
     """The directory `<cache>/<kind>/<key>`, filled by `make` when it is not there yet.
 
@@ -32,6 +43,7 @@ def cached(kind: str, key: str, make: Callable[[Path], None]) -> Path:
     folder = cache_root() / kind
     wanted = folder / key
     if wanted.is_dir():
+        os.utime(wanted)
         return wanted
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / f".{key}.lock").open("w") as lock:
@@ -43,6 +55,7 @@ def cached(kind: str, key: str, make: Callable[[Path], None]) -> Path:
             make(unfinished)
             unfinished.chmod(0o755)
             unfinished.rename(wanted)
+            forget_unused(folder)
         except BaseException:
             shutil.rmtree(unfinished, ignore_errors=True)
             raise

@@ -29,9 +29,14 @@ def _alone(lab: Lab) -> Iterator[None]:
 
 
 def _claim_directory(lab: Lab) -> None:
-    """`.lab` belongs to one lab. LabError when another one has it."""
+    """`.lab` belongs to one lab. LabError when another one has it.
+
+    Where `.lab` is new, containers of that name hold keys that nobody knows any more: they go.
+    """
     lab.directory.mkdir(exist_ok=True)
     owner = lab.directory / "name"
+    if not owner.exists():
+        engine.remove_lab(lab)
     if owner.exists() and (name := owner.read_text().strip()) != lab.name:
         raise LabError(
             f"{lab.directory} belongs to lab {name}, this is {lab.name}: take that one down "

@@ -7,7 +7,7 @@ from pathlib import Path
 from tests.lab import engine, project
 from tests.lab.cache import key_of
 from tests.lab.images import ensure_image
-from tests.lab.names import SUITE_LABEL, Lab
+from tests.lab.names import SUITE_LABEL, Lab, LabError
 from tests.lab.progress import say, wait_for
 
 HOST = "slurm1"
@@ -15,6 +15,8 @@ ACCOUNTS = ("twin01", "twin02")
 """Local accounts 2001 and 2002, in the image; each owns a directory under /exa that nobody else reads."""
 NODES = 4
 READY_LIMIT_S = 60.0
+WELL_LIMIT_S = 20.0
+"""More than a busy machine needs to answer sinfo, less than a person waits."""
 FILES = Path(__file__).parent / "files"
 RUN_DIRECTORY = "/run/lab"
 """In slurm1, the checkout's .lab/run: what a test on this machine shares with a daemon in there."""
@@ -54,13 +56,23 @@ def _missing_nodes(container: str) -> str | None:
     return None if working == NODES else f"sinfo says {dict(states) or 'nothing'}, wanted {NODES} nodes idle"
 
 
+def _is_well(container: str) -> bool:
+    """Whether a running cluster has all its nodes; a test that was killed may have left it without a controller."""
+    try:
+        wait_for(f"Slurm's nodes in {container}", lambda: _missing_nodes(container), WELL_LIMIT_S)
+    except LabError as error:
+        say(f"{error}: starting it anew")
+        return False
+    return True
+
+
 def up(lab: Lab, suite: str) -> str:
     """Start the cluster unless it runs; the container's id."""
     image = ensure_image(suite)
     container = lab.container(HOST)
     files = [(FILES / name).read_bytes() for name in ("slurm.conf", "slurm-daemons")]
     key = key_of(image, project.libraries_key(suite), project.COMMAND, *files)
-    if not engine.is_up(container, key):
+    if not engine.is_up(container, key) or not _is_well(container):
         say(f"starting Slurm ({suite}) in {container}")
         shared = lab.directory / "run"
         shared.mkdir(exist_ok=True)
