@@ -14,6 +14,7 @@ from tests.lab.progress import wait_for
 
 START_LIMIT_S = 60.0
 STOP_LIMIT_S = 30.0
+POD_RESOURCES = ("pods", "pods/status", "events")
 
 
 class KubeletProcess:
@@ -63,6 +64,5 @@ class KubeletProcess:
             sample.value
             for family in families
             for sample in family.samples
-            if sample.name == "dte_vk_api_writes_total"
-            and sample.labels["resource"] in ("pods", "pods/status", "events")
+            if sample.name == "dte_vk_api_writes_total" and sample.labels["resource"] in POD_RESOURCES
         )
