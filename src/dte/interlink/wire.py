@@ -21,6 +21,9 @@ NODE_HEADER = "InterLink-Node"
 CREATOR_HEADER = "InterLink-Creator"
 """Ours, API to sidecar: who created a pod, as the JSON of Creator."""
 
+INCOMPLETE_HEADER = "InterLink-Incomplete"
+"""Ours, in answers to status: accounts, comma-separated, whose pods are missing because their sidecar was silent."""
+
 KubernetesObject = Mapping[str, Any]
 
 

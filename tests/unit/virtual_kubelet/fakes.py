@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
 from dte.interlink import pods
-from dte.interlink.virtual_kubelet.ports import Expired, PingAnswer, PodChange, PodList, SiteUnavailable
+from dte.interlink.virtual_kubelet.ports import Expired, PingAnswer, PodChange, PodList, SiteUnavailable, StatusAnswer
 from dte.interlink.virtual_kubelet.projected import TokenWish
 from dte.interlink.virtual_kubelet.sources import Reference
 from dte.interlink.wire import CreateAnswer, CreateRequest, LogRequest, Ping, PodStatus
@@ -173,6 +173,7 @@ class FakeSite:
         self.fail_with: list[Exception] = []
         """Raised by the next creates and deletes, one each."""
         self.is_down = False
+        self.is_complete = True
         self.warnings: tuple[str, ...] = ()
         self.after_delete: PodStatus | None = None
         self.answer = PingAnswer(Ping(), "ok")
@@ -192,12 +193,13 @@ class FakeSite:
         if self.after_delete is not None:
             self.knows(self.after_delete)
 
-    async def statuses(self, asked: Any) -> list[PodStatus]:
+    async def statuses(self, asked: Any) -> StatusAnswer:
         if self.is_down:
             raise SiteUnavailable("down")
         uids = [pods.pod_uid(pod) for pod in asked]
         self.rounds.append(uids)
-        return [self.statuses_by_uid[uid] for uid in uids if uid in self.statuses_by_uid]
+        known = [self.statuses_by_uid[uid] for uid in uids if uid in self.statuses_by_uid]
+        return StatusAnswer(known, self.is_complete)
 
     async def ping(self) -> PingAnswer:
         if self.is_down:

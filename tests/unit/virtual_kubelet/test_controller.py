@@ -272,6 +272,22 @@ async def test_after_a_restart_no_pod_is_created_while_the_site_cannot_say_wheth
     await setup.stop()
 
 
+async def test_a_silent_part_of_the_site_does_not_make_a_pod_unknown(stopped):
+    setup = stopped()
+    setup.cluster.pods[UID] = pod()
+    setup.site.is_complete = False
+    await setup.start()
+    await setup.clock.advance(300)
+    assert setup.site.created == []
+    setup.cluster.delete(UID)
+    await setup.clock.advance(300)
+    assert UID in setup.cluster.pods
+    setup.site.is_complete = True
+    await setup.clock.advance(120)
+    assert setup.cluster.pods == {}
+    await setup.stop()
+
+
 async def test_a_deletion_missed_while_the_watch_was_down_is_seen_in_the_next_list(running):
     running.cluster.apply(pod())
     await settle()

@@ -15,8 +15,6 @@ from dte.runtime.http import Handler, application
 
 BODY_TIMEOUT_S = 30.0
 """Upstream's read limit: a client that sends slower than this holds a place for nothing."""
-INCOMPLETE_HEADER = "InterLink-Incomplete"
-"""Ours, in answers to status: the accounts, comma-separated, whose pods are missing because their sidecar is silent."""
 JSON_TYPE, TEXT_TYPE = "application/json", "text/plain"
 
 
@@ -66,7 +64,7 @@ class Routes:
     async def status(self, request: web.Request) -> web.StreamResponse:
         caller = caller_of(request)
         statuses = await self._gateway.status(caller, wire.decode_pods(await _body(request)))
-        headers = {INCOMPLETE_HEADER: ",".join(statuses.silent)} if statuses.silent else None
+        headers = {wire.INCOMPLETE_HEADER: ",".join(statuses.silent)} if statuses.silent else None
         return web.Response(body=wire.encode_statuses(statuses.pods), content_type=JSON_TYPE, headers=headers)
 
     async def ping(self, request: web.Request) -> web.StreamResponse:

@@ -112,7 +112,7 @@ class Controller:
         if self._site_fails:
             log.info("status_rounds_back")
         self._site_fails = False
-        for status in answer:
+        for status in answer.statuses:
             self._hear(status)
 
     def _hear(self, status: PodStatus) -> None:

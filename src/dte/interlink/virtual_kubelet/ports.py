@@ -102,6 +102,15 @@ class NodeStore(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class StatusAnswer:
+    """The state of those of the asked pods that the site knows."""
+
+    statuses: Sequence[PodStatus]
+    is_complete: bool = True
+    """False: a part of the site was silent, so that a pod which is missing here may yet be known."""
+
+
+@dataclass(frozen=True, slots=True)
 class PingAnswer:
     """A site that is there: what it says of itself, and its words."""
 
@@ -123,9 +132,7 @@ class Site(Protocol):
         """Stop the pod's job and forget it; unknown is fine."""
         ...
 
-    async def statuses(self, pods: Sequence[Pod]) -> Sequence[PodStatus]:
-        """The state of those pods that the site knows."""
-        ...
+    async def statuses(self, pods: Sequence[Pod]) -> StatusAnswer: ...
 
     async def ping(self) -> PingAnswer: ...
 

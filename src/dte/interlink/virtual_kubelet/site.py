@@ -3,14 +3,16 @@
 import contextlib
 import random
 import ssl
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
 
 from dte.interlink import pods, wire
 from dte.interlink.virtual_kubelet.answers import error_of
-from dte.interlink.virtual_kubelet.ports import PingAnswer, SiteUnavailable
+from dte.interlink.virtual_kubelet.ports import PingAnswer, SiteUnavailable, StatusAnswer
+from dte.interlink.virtual_kubelet.status_change import JOB_ID_ANNOTATION
 from dte.runtime.address import Address, UnixAddress
 from dte.runtime.errors import Malformed, NotFound
 
@@ -24,6 +26,13 @@ LOG_SILENCE_S = 3600.0
 """A followed log may be silent for long; a connection that died is noticed by TCP keep-alive."""
 MAX_ANSWER_BYTES = 64 << 20
 CONNECTIONS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    body: bytes
+    headers: Mapping[str, str]
+    """Looked up without regard to case."""
 
 
 class InterlinkSite:
@@ -63,11 +72,11 @@ class InterlinkSite:
     async def create(self, request: wire.CreateRequest) -> wire.CreateAnswer:
         body = wire.encode_create_request(request)
         try:
-            data = await self._call("POST", "/create", "CreatePod", body, timeout_s=CREATE_TIMEOUT_S)
+            answered = await self._call("POST", "/create", "CreatePod", body, timeout_s=CREATE_TIMEOUT_S)
         except NotFound as error:
             raise SiteUnavailable(f"{error}; check InterlinkURL") from error
         with _understood("create"):
-            answer = wire.decode_create_answer(data)
+            answer = wire.decode_create_answer(answered.body)
         if answer.pod_uid != pods.pod_uid(request.pod):
             raise SiteUnavailable(f"the site answered a create with pod UID {answer.pod_uid!r}; asking again")
         return answer
@@ -77,15 +86,15 @@ class InterlinkSite:
         with contextlib.suppress(NotFound):
             await self._call("DELETE", "/delete", "DeletePod", body, timeout_s=DELETE_TIMEOUT_S)
 
-    async def statuses(self, asked: Sequence[pods.Pod]) -> Sequence[wire.PodStatus]:
+    async def statuses(self, asked: Sequence[pods.Pod]) -> StatusAnswer:
         body = wire.encode_json([slim_pod(pod) for pod in asked])
-        data = await self._call("GET", "/status", "GetStatus", body, timeout_s=STATUS_TIMEOUT_S)
+        answer = await self._call("GET", "/status", "GetStatus", body, timeout_s=STATUS_TIMEOUT_S)
         with _understood("status"):
-            return wire.decode_statuses(data)
+            return StatusAnswer(wire.decode_statuses(answer.body), wire.INCOMPLETE_HEADER not in answer.headers)
 
     async def ping(self) -> PingAnswer:
-        data = await self._call("POST", "/pinglink", "PingInterLink", b"", timeout_s=PING_TIMEOUT_S)
-        return PingAnswer(wire.decode_ping(data), data.decode(errors="replace").strip())
+        answer = await self._call("POST", "/pinglink", "PingInterLink", b"", timeout_s=PING_TIMEOUT_S)
+        return PingAnswer(wire.decode_ping(answer.body), answer.body.decode(errors="replace").strip())
 
     @contextlib.asynccontextmanager
     async def logs(self, request: wire.LogRequest) -> AsyncIterator[AsyncIterator[bytes]]:
@@ -97,14 +106,14 @@ class InterlinkSite:
                     raise error_of(response.status, await _bounded(response), what="getLogs")
                 yield response.content.iter_any()
 
-    async def _call(self, method: str, path: str, session: str, body: bytes, *, timeout_s: float) -> bytes:
+    async def _call(self, method: str, path: str, session: str, body: bytes, *, timeout_s: float) -> _Answer:
         timeout = aiohttp.ClientTimeout(total=timeout_s, connect=CONNECT_TIMEOUT_S)
         what = path.strip("/")
         with _translated(what):
             async with self._request(method, path, session, body, timeout) as response:
                 data = await _bounded(response)
                 if response.status // 100 == 2:
-                    return data
+                    return _Answer(data, response.headers)
                 retry_after = response.headers.get("Retry-After")
                 raise error_of(response.status, data, what=what, retry_after=retry_after)
 
@@ -128,12 +137,16 @@ class InterlinkSite:
 
 
 def slim_pod(pod: pods.Pod) -> dict[str, object]:
-    """What status and delete need of a pod: the whole would be a thousand times as much traffic."""
+    """What status and delete need of a pod; the whole, every few seconds for every pod, would be megabytes."""
     meta = pods.metadata(pod)
+    slim_meta = {key: meta[key] for key in ("name", "namespace", "uid") if key in meta}
+    if job_id := pods.annotations(pod).get(JOB_ID_ANNOTATION):
+        slim_meta["annotations"] = {JOB_ID_ANNOTATION: job_id}
     return {
-        "metadata": {key: meta[key] for key in ("name", "namespace", "uid", "annotations") if key in meta},
+        "metadata": slim_meta,
         "spec": {
             "nodeName": pods.node_name(pod),
+            "serviceAccountName": pods.service_account(pod),
             "initContainers": [_slim_container(item) for item in pods.init_containers(pod)],
             "containers": [_slim_container(item) for item in pods.containers(pod)],
         },

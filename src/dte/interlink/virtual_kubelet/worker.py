@@ -137,10 +137,13 @@ class PodWorker:
     async def _ask(self) -> bool:
         """Ask the site for this pod alone; False when it does not know it."""
         record = self._record
-        for status in await self._around.site.statuses([record.pod]):
+        answer = await self._around.site.statuses([record.pod])
+        for status in answer.statuses:
             if status.uid == record.uid:
                 record.heard(status, self._around.moment())
                 return True
+        if not answer.is_complete:
+            raise SiteUnavailable("a part of the site gives no answer, so it is not known whether it has the pod's job")
         return False
 
     async def _create(self) -> None:
