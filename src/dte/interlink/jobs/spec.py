@@ -94,6 +94,8 @@ def job_script(directory: JobDirectory, runtime: PlainRuntime, *, pre_exec: str)
     lines = [
         "#!/bin/sh",
         f"cd {shlex.quote(str(directory.path))} || exit 72",
+        # Submitted with --export=NIL there is none, and without it Python does not even know its own path.
+        'PATH="${PATH:-/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin}"; export PATH',
         *(text for text in (runtime.prologue, runtime.command_prefix, pre_exec) if text),
         f'exec {shlex.quote(runtime.job_python)} -I {shlex.quote(str(directory.supervisor))} "$SLURM_JOB_ID"',
     ]
