@@ -11,10 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from dte.interlink.jobs import supervisor
 from dte.interlink.jobs.directory import JobDirectory
 from dte.interlink.jobs.status import JobStatus, parse_status
+
+settings.register_profile("jobs", deadline=None)  # no test may depend on how busy the machine is
+settings.load_profile("jobs")
 
 UID = "45664d6c-d131-4249-bf8c-0fe5c2a8be0b"
 LIMIT_S = 30
@@ -49,7 +53,7 @@ class Job:
             "umask": 0o027,
             "grace_s": 10,
             "restart_policy": "Never",
-            "backoff": {"first_s": 0.05, "limit_s": 0.2},
+            "backoff": {"first_s": 0.05, "limit_s": 0.2, "reset_s": 60},
             "bwrap": "bwrap",
             "containers": containers,
         }
@@ -58,7 +62,7 @@ class Job:
     def start(self, job_id: str = "1", **environment: str) -> subprocess.Popen[bytes]:
         environment = {"PATH": "/usr/bin:/bin", "SLURM_JOB_ID": job_id, **environment}
         process = subprocess.Popen(
-            [self.python, str(self.files.supervisor), job_id],
+            [self.python, "-I", "-S", str(self.files.supervisor), job_id],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -85,8 +89,8 @@ class Job:
             assert time.monotonic() < end, "it did not happen"
             time.sleep(0.01)
 
-    def wait_for_output(self, container: str, text: bytes) -> None:
-        log = self.files.log(container)
+    def wait_for_output(self, container: str, text: bytes, *, init: bool = False) -> None:
+        log = self.files.log(container, init=init)
         self.wait_for(lambda: log.exists() and text in log.read_bytes())
 
     def close(self) -> None:

@@ -1,0 +1,216 @@
+"""A container's log and its index of times, as files (docs/wire/job-directory.md). Blocks; raises OSError.
+
+Descriptors are closed when their owner is dropped: a call may still hang in another thread when its reader gives up.
+"""
+
+import os
+import re
+import weakref
+from bisect import bisect_left, bisect_right
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from dte.runtime.errors import BadOutput
+
+CHUNK_BYTES = 1 << 18
+RECORD_BYTES = 34
+_RECORD = re.compile(rb"([0-9a-f]{16}) ([0-9a-f]{16})\n")
+_RECORDS_PER_BLOCK = 1024
+_LINE = re.compile(rb"[^\n]*\n|[^\n]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which part of a log, and how. None: all of it."""
+
+    tail: int | None = None
+    """The last so many lines; one without a newline at the end of the file is a line, too."""
+    since_ns: int | None = None
+    """Lines begun at or after this Unix time in nanoseconds."""
+    limit_bytes: int | None = None
+    """At most so many bytes of what would be sent, from the beginning."""
+    timestamps: bool = False
+
+
+class _Descriptor:
+    def __init__(self, path: Path) -> None:
+        self.number = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        weakref.finalize(self, os.close, self.number)
+
+    def size(self) -> int:
+        return os.fstat(self.number).st_size
+
+    def read(self, size: int, offset: int) -> bytes:
+        return os.pread(self.number, size, offset)
+
+
+class TimeIndex:
+    """When the bytes of a log were written: records of (offset, time), both ascending; the file grows."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = _Descriptor(path)
+        self._block_number = -1
+        self._block = b""
+        self._current = 0
+
+    def __len__(self) -> int:
+        """Whole records; a broken last one was cut off by a crash."""
+        return self._file.size() // RECORD_BYTES
+
+    def record(self, number: int) -> tuple[int, int]:
+        """Offset and Unix time in nanoseconds. Raises BadOutput for a record that no supervisor writes."""
+        block_number, place = divmod(number, _RECORDS_PER_BLOCK)
+        start = place * RECORD_BYTES
+        if block_number != self._block_number or len(self._block) < start + RECORD_BYTES:
+            size = _RECORDS_PER_BLOCK * RECORD_BYTES
+            self._block = self._file.read(size, block_number * size)
+            self._block_number = block_number
+        match = _RECORD.fullmatch(self._block, start, start + RECORD_BYTES)
+        if match is None:
+            raise BadOutput(f"record {number} of a log's index is not what a supervisor writes")
+        return int(match[1], 16), int(match[2], 16)
+
+    def time_of(self, offset: int) -> int | None:
+        """When the byte at `offset` was written; None while the index is empty. Cheap for ascending offsets."""
+        count = len(self)
+        if not count:
+            return None
+        if self.record(self._current)[0] > offset:
+            self._current = 0
+        if self._current + 1 < count and self.record(self._current + 1)[0] <= offset:
+            later = range(self._current, count)
+            self._current += bisect_right(later, offset, key=lambda number: self.record(number)[0]) - 1
+        return self.record(self._current)[1]
+
+    def offset_since(self, time_ns: int) -> int | None:
+        """Where the first byte written at or after `time_ns` is; None when there is none yet."""
+        number = bisect_left(range(len(self)), time_ns, key=lambda number: self.record(number)[1])
+        return self.record(number)[0] if number < len(self) else None
+
+
+class LogReader:
+    """One pass over a log. Waits for nothing: what is not there yet is asked for again."""
+
+    def __init__(self, path: Path, index_path: Path, selection: Selection) -> None:
+        self._path = path
+        self._index_path = index_path
+        self._selection = selection
+        self._file: _Descriptor | None = None
+        self._index: TimeIndex | None = None
+        self._offset = 0
+        self._at_line_start = True
+        self._sent_bytes = 0
+        self.is_done = False
+        """Nothing more will come: the limit is reached, or a restart has put another log in this one's place."""
+
+    def read(self) -> bytes:
+        """The next piece; empty when there is no more at present."""
+        if self.is_done or not self._is_open():
+            return b""
+        raw = self._read_raw()
+        self._offset += len(raw)
+        piece = self._stamped(raw) if self._selection.timestamps else raw
+        limit = self._selection.limit_bytes
+        if limit is not None and self._sent_bytes + len(piece) >= limit:
+            piece = piece[: limit - self._sent_bytes]
+            self.is_done = True
+        self._sent_bytes += len(piece)
+        return piece
+
+    def _is_open(self) -> bool:
+        if self._file is None:
+            try:
+                self._file = _Descriptor(self._path)
+            except FileNotFoundError:
+                return False
+            self._offset = self._first_offset(self._file)
+        return True
+
+    def _read_raw(self) -> bytes:
+        assert self._file is not None
+        raw = self._file.read(CHUNK_BYTES, self._offset)
+        if not raw and self._is_replaced(self._file):
+            raw = self._file.read(CHUNK_BYTES, self._offset)  # what came between the first try and the restart
+            self.is_done = not raw
+        return raw
+
+    def _is_replaced(self, file: _Descriptor) -> bool:
+        try:
+            return not os.path.samestat(os.fstat(file.number), os.stat(self._path))  # noqa: PTH116 - Path has no samestat
+        except FileNotFoundError:
+            return True
+
+    def _first_offset(self, file: _Descriptor) -> int:
+        size = file.size()
+        first = 0 if self._selection.tail is None else tail_offset(file, self._selection.tail, size)
+        if self._selection.since_ns is None or (index := self._open_index()) is None:
+            return first
+        since = index.offset_since(self._selection.since_ns)
+        return max(first, size if since is None else next_line(file, since, size))
+
+    def _open_index(self) -> TimeIndex | None:
+        """None: there is no index, as in a directory that upstream's plugin made."""
+        if self._index is None:
+            try:
+                self._index = TimeIndex(self._index_path)
+            except FileNotFoundError:
+                return None
+        return self._index
+
+    def _stamped(self, raw: bytes) -> bytes:
+        parts = []
+        offset = self._offset - len(raw)
+        for match in _LINE.finditer(raw):
+            line = match[0]
+            parts.append(self._stamp(offset) + line if self._at_line_start else line)
+            self._at_line_start = line.endswith(b"\n")
+            offset += len(line)
+        return b"".join(parts)
+
+    def _stamp(self, offset: int) -> bytes:
+        """The time of the byte at `offset`; without an index, that of the last write to the log."""
+        assert self._file is not None
+        index = self._open_index()
+        time_ns = None if index is None else index.time_of(offset)
+        if time_ns is None:
+            time_ns = os.fstat(self._file.number).st_mtime_ns
+        seconds, nanoseconds = divmod(time_ns, 10**9)
+        try:
+            moment = datetime.fromtimestamp(seconds, UTC)
+        except (ValueError, OverflowError, OSError) as error:
+            raise BadOutput(f"a log's index has the impossible time {time_ns}") from error
+        return f"{moment:%Y-%m-%dT%H:%M:%S}.{nanoseconds:09d}Z ".encode()
+
+
+def tail_offset(file: _Descriptor, lines: int, size: int) -> int:
+    """Where the last `lines` lines of the first `size` bytes begin, read from the end."""
+    if lines <= 0:
+        return size
+    end = size - 1 if size and file.read(1, size - 1) == b"\n" else size
+    while end > 0:
+        start = max(end - CHUNK_BYTES, 0)
+        block = file.read(end - start, start)
+        found = block.count(b"\n")
+        if found >= lines:
+            place = len(block)
+            for _ in range(lines):
+                place = block.rindex(b"\n", 0, place)
+            return start + place + 1
+        lines -= found
+        end = start
+    return 0
+
+
+def next_line(file: _Descriptor, offset: int, size: int) -> int:
+    """`offset` itself at the start of a line, else the start of the next one, or `size`."""
+    position = offset - 1
+    while 0 <= position < size:
+        block = file.read(CHUNK_BYTES, position)
+        found = block.find(b"\n")
+        if found >= 0:
+            return position + found + 1
+        if not block:
+            break
+        position += len(block)
+    return min(max(position, 0), size)
