@@ -16,8 +16,8 @@ from dte.runtime.errors import Malformed, Refused
 SCHEMA = 1
 DEFAULT_GRACE_S = 30
 """Kubernetes' terminationGracePeriodSeconds where a pod has none."""
-BACKOFF_FIRST_S, BACKOFF_LIMIT_S = 10, 300
-"""Kubernetes' pause before a restart, which doubles up to the limit."""
+BACKOFF = {"first_s": 10, "limit_s": 300, "reset_s": 600}
+"""Kubernetes' pause before a restart: doubles up to the limit, and is forgotten after a run of `reset_s`."""
 RESTART_POLICIES = ("Never", "OnFailure", "Always")
 PRE_EXEC = "slurm-job.vk.io/pre-exec"
 
@@ -76,7 +76,7 @@ def plan_job(
         "umask": job_umask,
         "grace_s": _grace_s(pod),
         "restart_policy": _restart_policy(pod),
-        "backoff": {"first_s": BACKOFF_FIRST_S, "limit_s": BACKOFF_LIMIT_S},
+        "backoff": BACKOFF,
         "bwrap": runtime.bwrap_path,
         "containers": _containers(pod, volumes),
     }
@@ -97,7 +97,7 @@ def job_script(directory: JobDirectory, runtime: PlainRuntime, *, pre_exec: str)
         # Submitted with --export=NIL there is none, and without it Python does not even know its own path.
         'PATH="${PATH:-/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin}"; export PATH',
         *(text for text in (runtime.prologue, runtime.command_prefix, pre_exec) if text),
-        f'exec {shlex.quote(runtime.job_python)} -I {shlex.quote(str(directory.supervisor))} "$SLURM_JOB_ID"',
+        f'exec {shlex.quote(runtime.job_python)} -I -S {shlex.quote(str(directory.supervisor))} "$SLURM_JOB_ID"',
     ]
     return encoded("\n".join(lines) + "\n", "prologue, CommandPrefix or pre-exec")
 

@@ -23,7 +23,7 @@ import subprocess
 import sys
 import threading
 import time
-from typing import Any, Dict, Iterable, List, NamedTuple, NoReturn, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterable, List, NamedTuple, NoReturn, Optional, Sequence, Set, Tuple
 
 SCHEMA = 1
 HELD_BY_ANOTHER_JOB = 73
@@ -70,6 +70,14 @@ def write_whole(path: str, data: bytes) -> None:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+def replace_file(path: str, data: bytes) -> None:
+    """As write_whole, for what nobody misses after a crash of the node."""
+    temporary = "%s.%d.tmp" % (path, os.getpid())
+    with open(temporary, "wb") as file:
+        file.write(data)
     os.replace(temporary, path)
 
 
@@ -154,19 +162,20 @@ class Sandbox:
     def __init__(self, look: HostFiles, directory: bytes) -> None:
         self.look = look
         self.directory = directory
-        self.mounts = {}  # type: Dict[bytes, Mount]
-        self.rebuilt = set()  # type: set[bytes]
-        self.mount_points = []  # type: List[MountPoint]
+        self.mounts: Dict[bytes, Mount] = {}
+        self.links: Set[bytes] = set()
+        self.rebuilt: Set[bytes] = set()
+        self.mount_points: List[MountPoint] = []
 
     def add(self, mount: Mount) -> None:
         """Plan one mount; shorter targets must come first. Raises MountRefused, OSError."""
         source_kind = self.source_kind(mount.source)
         found, missing = self.resolve(target_parts(mount.target))
         place = join(found, *missing)
-        if any(place == other or is_inside(other, place) for other in self.mounts):
-            raise MountRefused("two volumes are mounted at %s" % shown(mount.target))
         if place == b"/":
             raise MountRefused("a volume cannot be mounted over /")
+        if place in self.mounts or any(is_inside(other, place) for other in (*self.mounts, *self.links)):
+            raise MountRefused("a mount at %s would hide another one" % shown(mount.target))
         if missing:
             self.make_room(found, missing, source_kind)
         elif (self.kind(found) == "directory") != (source_kind == "directory"):
@@ -177,7 +186,8 @@ class Sandbox:
 
     def source_kind(self, source: bytes) -> str:
         """Kind of a source, which must lie in the job directory without a link on the way."""
-        path, kind = self.directory, "directory"  # type: bytes, Optional[str]
+        path = self.directory
+        kind: Optional[str] = "directory"
         for part in source[len(self.directory) :].split(b"/")[1:]:
             path, kind = join(path, part), self.look.kind(join(path, part)) if kind == "directory" else None
         if kind not in ("directory", "file"):
@@ -191,11 +201,14 @@ class Sandbox:
             candidate = join(here, parts[0])
             kind = self.kind(candidate)
             if kind is None:
-                return here, parts
+                if b".." in parts:
+                    raise MountRefused("a link on the way leads nowhere: %s" % shown(candidate))
+                return here, [part for part in parts if part not in (b"", b".")]
             if kind == "link":
                 links += 1
                 if links > self.MAX_LINKS or self.volume_at(candidate) is not None:
                     raise MountRefused("%s is a link that cannot be followed" % shown(candidate))
+                self.links.add(candidate)
                 target = self.look.link_target(candidate)
                 here = b"/" if target.startswith(b"/") else here
                 here, parts = self.step(here, target.split(b"/") + parts[1:])
@@ -212,7 +225,11 @@ class Sandbox:
         return here, parts
 
     def kind(self, place: bytes) -> Optional[str]:
-        return self.look.kind(self.backing(place))
+        return self.look.kind(self.backing(place)) or ("directory" if self.is_made(place) else None)
+
+    def is_made(self, place: bytes) -> bool:
+        """On the way to a mount that is planned already."""
+        return any(is_inside(other, place) for other in self.mounts)
 
     def volume_at(self, place: bytes) -> Optional[bytes]:
         """The innermost mount in which `place` lies, if any."""
@@ -233,6 +250,8 @@ class Sandbox:
                 is_directory = count < len(missing) or source_kind == "directory"
                 self.mount_points.append(MountPoint(join(backing, *missing[:count]), is_directory))
             return
+        if self.look.kind(found) is None:
+            return  # made for another mount, so it is in a tmpfs
         if any(found == fixed or is_inside(found, fixed) for fixed in self.UNCHANGEABLE):
             raise MountRefused("no mount point can be made in %s" % shown(found))
         if len(self.look.children(found)) > self.MAX_CHILDREN:
@@ -365,7 +384,7 @@ def converse(control: socket.socket, program: Program) -> Tuple[Optional[int], O
 
 
 def receive_all(control: socket.socket) -> bytes:
-    parts = []  # type: List[bytes]
+    parts: List[bytes] = []
     while True:
         try:
             part = control.recv(1 << 16)
@@ -502,13 +521,12 @@ class Pump(threading.Thread):
         return done
 
     def close(self) -> None:
-        for descriptor in (self.log, self.index):
-            try:
-                os.fsync(descriptor)
-                os.close(descriptor)
-            except OSError as error:
-                say("%s: %s" % (self.log_path, error.strerror))
-        os.close(self.pipe)
+        try:
+            os.fsync(self.log)
+        except OSError as error:
+            say("%s: %s" % (self.log_path, error.strerror))
+        for descriptor in (self.log, self.index, self.pipe):
+            os.close(descriptor)
         if self.lost_bytes:
             say("%d bytes of %s were lost" % (self.lost_bytes, self.log_path))
 
@@ -531,17 +549,17 @@ class Container:
 
     def __init__(self, order: Dict[str, Any], reason: str) -> None:
         self.order = order
-        self.name = order["name"]  # type: str
-        self.kind = order["kind"]  # type: str
-        self.state = {"state": "waiting", "reason": reason}  # type: Dict[str, Any]
-        self.last = None  # type: Optional[Dict[str, Any]]
+        self.name: str = order["name"]
+        self.kind: str = order["kind"]
+        self.state: Dict[str, Any] = {"state": "waiting", "reason": reason}
+        self.last: Optional[Dict[str, Any]] = None
         self.restart_count = 0
         self.is_over = False
-        self.restart_at = None  # type: Optional[float]
+        self.restart_at: Optional[float] = None
         self.backoff_s = 0.0
-        self.started = None  # type: Optional[Started]
-        self.started_at = None  # type: Optional[float]
-        self.pump = None  # type: Optional[Pump]
+        self.started: Optional[Started] = None
+        self.started_at: Optional[float] = None
+        self.pump: Optional[Pump] = None
 
     @property
     def exit_code(self) -> int:
@@ -587,14 +605,14 @@ class Supervisor:
         reason = "PodInitializing" if has_inits else "ContainerCreating"
         self.containers = [Container(order, reason) for order in spec["containers"]]
         self.started_at = time.time()
-        self.finished_at = None  # type: Optional[float]
-        self.stopped_by = None  # type: Optional[int]
-        self.kill_at = None  # type: Optional[float]
+        self.finished_at: Optional[float] = None
+        self.stopped_by: Optional[int] = None
+        self.kill_at: Optional[float] = None
 
     def run(self) -> int:
         """Run everything; returns the exit code of the job."""
         self.sweep_files_of_an_earlier_run()
-        write_whole(self.path("StartedAt.time"), go_time(self.started_at))
+        replace_file(self.path("StartedAt.time"), go_time(self.started_at))
         self.publish()
         problem = None
         if any(container.order["mounts"] for container in self.containers):
@@ -777,7 +795,7 @@ class Supervisor:
 
     def restart_later(self, container: Container, end: Dict[str, Any], ran_s: float) -> None:
         backoff = self.spec["backoff"]
-        if ran_s > 2 * backoff["limit_s"]:
+        if ran_s > backoff["reset_s"]:
             container.backoff_s = 0
         container.backoff_s = min(max(2 * container.backoff_s, backoff["first_s"]), backoff["limit_s"])
         container.restart_at = time.monotonic() + container.backoff_s
@@ -824,11 +842,12 @@ class Supervisor:
 
     def finish(self) -> None:
         kill_children()
+        self.reap()
         self.finished_at = time.time()
         for pause_s in (0, 1, 4, 10):  # a full disk or quota is sometimes somebody's who is cleaning up
             time.sleep(pause_s)
             try:
-                write_whole(self.path("FinishedAt.time"), go_time(self.finished_at))
+                replace_file(self.path("FinishedAt.time"), go_time(self.finished_at))
                 self.write_status()
                 break
             except OSError as error:
@@ -857,7 +876,7 @@ class Supervisor:
     def notify(self) -> None:
         """Rename a file into the notice directory: whoever watches it learns which pod to look at."""
         try:
-            write_whole(os.path.join(self.spec["notices"], self.spec["uid"]), (self.job_id + "\n").encode())
+            replace_file(os.path.join(self.spec["notices"], self.spec["uid"]), (self.job_id + "\n").encode())
         except OSError as error:
             say("notice: %s" % error)
 
