@@ -59,6 +59,7 @@ class Running:
             settings=self.settings,
             place=lambda: PLACE,
             creates=asyncio.Semaphore(4),
+            ends=asyncio.Semaphore(4),
             chance=lambda: 0.0,
         )
         controller = Controller(around, self.registry, PodWatch(self.cluster, self.clock, lambda: 0.0))

@@ -21,7 +21,9 @@ from dte.interlink.virtual_kubelet.sources import Reference
 from dte.interlink.virtual_kubelet.volumes import without_history
 from dte.runtime.errors import BadOutput, Conflict, NotFound, Refused, Unavailable
 
-REQUEST_TIMEOUT_S = 30.0
+CONNECT_TIMEOUT_S = 10.0
+ANSWER_TIMEOUT_S = 30.0
+"""Time spent waiting for a free connection does not count: a burst of pods is no outage."""
 WATCH_SECONDS = (240, 480)
 """The server ends a watch after a random time in this range, so that the nodes of a cluster do not all come at once."""
 WATCH_SILENCE_S = 150.0
@@ -62,7 +64,7 @@ class Cluster:
             ("resourceVersion", resource_version),
             ("timeoutSeconds", str(seconds)),
         ]
-        limits = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=WATCH_SILENCE_S)
+        limits = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S, sock_read=WATCH_SILENCE_S)
         response = await self._send("GET", "/api/v1/pods", query=query, limits=limits)
         try:
             if response.status != 200:
@@ -165,7 +167,7 @@ class Cluster:
         query: Query | None = None,
         content_type: str = JSON_TYPE,
     ) -> Mapping[str, Any]:
-        limits = aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S)
+        limits = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S, sock_read=ANSWER_TIMEOUT_S)
         response = await self._send(method, path, query=query, limits=limits, body=body, content_type=content_type)
         what = f"{method} {path}"
         try:

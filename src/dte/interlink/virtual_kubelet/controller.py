@@ -45,7 +45,6 @@ class Controller:
                         self._take(pod, group, predates_us=False)
                     case Removed(pod):
                         self._lose(pod)
-                self._registry.count_phases()
 
     def _take_list(self, listed: Sequence[pods.Pod], group: asyncio.TaskGroup) -> None:
         present: set[str] = set()
@@ -82,7 +81,6 @@ class Controller:
     async def _work(self, record: PodRecord) -> None:
         await PodWorker(record, self._around).run()
         self._registry.drop(record)
-        self._registry.count_phases()
 
     def _lose(self, pod: pods.Pod) -> None:
         record = self._registry.get(str(pods.metadata(pod).get("uid")))
@@ -94,6 +92,7 @@ class Controller:
     async def _poll_site(self) -> None:
         while True:
             await self._around.clock.wait(asyncio.Event(), self._around.settings.status_interval_s)
+            self._registry.count_phases()
             asked = [record for record in self._registry if record.awaits_status]
             if asked:
                 await self._round(asked)

@@ -39,6 +39,7 @@ class VirtualKubelet:
         self._settings = settings
         self._clock = clock
         self.registry = PodRegistry()
+        self._why_not = "the cluster has not answered yet"
         events = EventRecorder(cluster, settings.node_name, clock.time)
         version = f"v{importlib.metadata.version('intertwin-dte')}"
         self._agent = NodeAgent(cluster, site, events, clock, settings, version)
@@ -52,6 +53,7 @@ class VirtualKubelet:
             settings=settings,
             place=self._agent.place,
             creates=asyncio.Semaphore(settings.create_concurrency),
+            ends=asyncio.Semaphore(settings.create_concurrency),
         )
         self._controller = Controller(around, self.registry, self._watch)
 
@@ -71,6 +73,7 @@ class VirtualKubelet:
                 return
             except (Unavailable, Refused) as error:
                 failures += 1
+                self._why_not = str(error)
                 delay_s = START.delay_s(failures, 0.0)
                 log.warning("not_registered", error=str(error), retry_in_s=delay_s)
                 await self._clock.wait(asyncio.Event(), delay_s)
@@ -78,7 +81,7 @@ class VirtualKubelet:
     def readiness(self) -> str | None:
         """None when node and pods are kept; else why not."""
         if not self._agent.is_registered:
-            return "the node is not registered yet: the cluster does not answer, or refuses it"
+            return f"the node is not registered yet: {self._why_not}"
         broken = self._watch.broken_since
         if broken is not None and self._clock.time() - broken > STALE_S:
             return f"the watch of pods is broken for {self._clock.time() - broken:.0f} s"

@@ -1,6 +1,5 @@
 """The kubelet's port: what the API server asks a node for. TLS lets in only its client certificate."""
 
-import contextlib
 from collections.abc import AsyncIterator, Sequence
 
 import structlog
@@ -90,16 +89,19 @@ async def _streamed(request: web.Request, chunks: AsyncIterator[bytes], query: L
     response = web.StreamResponse(headers={"Content-Type": "text/plain; charset=utf-8"})
     await response.prepare(request)
     left = query.cut_at_bytes
-    # The caller may leave at any time; a site that breaks off can only end the answer, its status is sent.
-    with contextlib.suppress(ConnectionResetError):
-        try:
-            async for chunk in chunks:
-                await response.write(chunk if left is None else chunk[:left])
-                if left is not None and (left := left - len(chunk)) <= 0:
-                    break
-        except Unavailable as error:
-            log.warning("log_stream_broke", error=str(error))
+    try:
+        async for chunk in chunks:
+            await response.write(chunk if left is None else chunk[:left])
+            if left is not None and (left := left - len(chunk)) <= 0:
+                break
         await response.write_eof()
+    except ConnectionResetError:
+        pass  # the caller left
+    except Unavailable as error:
+        log.warning("log_stream_broke", error=str(error))
+        # Closed without the last chunk: the caller must not take it for the log's end.
+        if request.transport is not None:
+            request.transport.abort()
     return response
 
 

@@ -34,6 +34,7 @@ class PodRecord:
     is_stop_accepted: bool = False
     is_removal_sent: bool = False
     remote: Remote = Remote.UNASKED
+    last_report: PodStatus | None = None
     writes: int = 0
     wordings_written: int = 0
     last_write_at: float = 0.0
@@ -118,12 +119,15 @@ class PodRecord:
         self.is_refused = True
         self.wanted = pod_status.refused(self.pod, self.shown, words, moment)
 
-    def heard(self, remote: PodStatus, moment: Moment) -> None:
+    def heard(self, report: PodStatus, moment: Moment) -> None:
         """The site told the pod's state."""
+        if report == self.last_report and self.remote is not Remote.UNASKED:
+            return
+        self.last_report = report
         if self.job_id is None:
-            self.job_id = remote.job_id or UNNAMED_JOB
+            self.job_id = report.job_id or UNNAMED_JOB
             self.wanted = pod_status.submitted(self.pod, self.shown, moment)
-        self.wanted = pod_status.reported(self.pod, self.wanted, remote, moment)
+        self.wanted = pod_status.reported(self.pod, self.wanted, report, moment)
         # An end is final: an answer that overtook it on the way is old.
         self.remote = Remote.ENDED if pod_status.is_terminal(self.wanted) else Remote.ALIVE
         self.changed.set()

@@ -1,10 +1,13 @@
 """The pods of the node as they are known now, by UID and by name."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from dte.interlink import pods
 from dte.interlink.virtual_kubelet import metrics
 from dte.interlink.virtual_kubelet.record import PodRecord
+
+PHASES = ("Pending", "Running", "Succeeded", "Failed")
 
 MANY_GONE = 20
 MANY_GONE_SHARE = 0.1
@@ -45,10 +48,9 @@ class PodRegistry:
 
     def count_phases(self) -> None:
         """Set the gauge of pods by phase."""
-        for phase in ("Pending", "Running", "Succeeded", "Failed"):
-            metrics.PODS.labels(phase).set(
-                sum(1 for record in self.present() if (record.shown.get("phase") or "Pending") == phase)
-            )
+        counts = Counter(str(record.shown.get("phase") or "Pending") for record in self.present())
+        for phase in PHASES:
+            metrics.PODS.labels(phase).set(counts[phase])
 
 
 def is_too_many(gone: int, known: int) -> bool:

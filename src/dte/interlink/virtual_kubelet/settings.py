@@ -144,7 +144,7 @@ class VirtualKubeletSettings(Settings):
     lease_duration_s: int = Field(default=40, ge=15, le=600, alias="LeaseDuration")
     """Seconds after which the cluster calls the node lost. Renewed every quarter of it."""
     create_concurrency: int = Field(default=16, ge=1, le=256, alias="CreateConcurrency")
-    """Creates sent at once to the site."""
+    """Creates, and likewise deletes, sent at once to the site."""
 
     verbose_logging: bool = Field(default=False, alias="VerboseLogging")
     errors_only_logging: bool = Field(default=False, alias="ErrorsOnlyLogging")

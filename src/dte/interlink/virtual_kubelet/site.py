@@ -25,7 +25,8 @@ PING_TIMEOUT_S = 10.0
 LOG_SILENCE_S = 3600.0
 """A followed log may be silent for long; a connection that died is noticed by TCP keep-alive."""
 MAX_ANSWER_BYTES = 64 << 20
-CONNECTIONS = 64
+UNLIMITED = 0
+"""Connections: who calls us, and how often at once, is bounded by the callers; a followed log holds one for hours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +58,10 @@ class InterlinkSite:
     async def __aenter__(self) -> "InterlinkSite":
         connector: aiohttp.BaseConnector
         if isinstance(self._address, UnixAddress):
-            connector = aiohttp.UnixConnector(str(self._address.path), limit=CONNECTIONS)
+            connector = aiohttp.UnixConnector(str(self._address.path), limit=UNLIMITED)
             base = "http://localhost"
         else:
-            connector = aiohttp.TCPConnector(limit=CONNECTIONS, ssl=self._ssl or False)
+            connector = aiohttp.TCPConnector(limit=UNLIMITED, ssl=self._ssl or False)
             base = f"{'https' if self._ssl else 'http'}://{self._address}"
         self._session = aiohttp.ClientSession(base, connector=connector)
         return self
@@ -104,7 +105,7 @@ class InterlinkSite:
             async with self._request("GET", "/getLogs", "GetLogs", body, timeout) as response:
                 if response.status != 200:
                     raise error_of(response.status, await _bounded(response), what="getLogs")
-                yield response.content.iter_any()
+                yield _chunks(response)
 
     async def _call(self, method: str, path: str, session: str, body: bytes, *, timeout_s: float) -> _Answer:
         timeout = aiohttp.ClientTimeout(total=timeout_s, connect=CONNECT_TIMEOUT_S)
@@ -163,6 +164,12 @@ def _token(path: Path) -> str:
         return path.read_text().strip()
     except (OSError, UnicodeDecodeError) as error:
         raise SiteUnavailable(f"VKTokenFile {path} cannot be read: {error}") from error
+
+
+async def _chunks(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    with _translated("getLogs"):
+        async for chunk in response.content.iter_any():
+            yield chunk
 
 
 async def _bounded(response: aiohttp.ClientResponse) -> bytes:

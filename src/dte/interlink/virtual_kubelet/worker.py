@@ -44,6 +44,8 @@ class Surroundings:
     place: Callable[[], Place]
     """The node's addresses and what it can give now."""
     creates: asyncio.Semaphore
+    """Bounds what is prepared and sent at once; a hung create holds its place, so ends have places of their own."""
+    ends: asyncio.Semaphore
     chance: Callable[[], float] = field(default=random.random)
 
     def moment(self) -> Moment:
@@ -137,7 +139,8 @@ class PodWorker:
     async def _ask(self) -> bool:
         """Ask the site for this pod alone; False when it does not know it."""
         record = self._record
-        answer = await self._around.site.statuses([record.pod])
+        async with self._around.ends:
+            answer = await self._around.site.statuses([record.pod])
         for status in answer.statuses:
             if status.uid == record.uid:
                 record.heard(status, self._around.moment())
@@ -147,34 +150,40 @@ class PodWorker:
         return False
 
     async def _create(self) -> None:
-        try:
-            prepared = await prepare(
-                self._record.pod, self._around.objects, self._around.settings, self._around.place()
-            )
-            await self._submit(prepared)
-        except NotFound as error:
-            # Not the site's word: the cluster lost an object between two requests.
-            raise Unavailable(str(error)) from error
-        except Refused as error:
-            metrics.CREATES.labels("refused").inc()
-            self._log.warning("pod_refused", words=str(error))
-            self._record.refused(str(error), self._around.moment())
-            await self._event(Note("ProviderFailed", str(error)))
-
-    async def _submit(self, prepared: Prepared) -> None:
         async with self._around.creates:
             if self._next() is not Step.CREATE:
                 return  # deleted while it stood in line
-            self._record.may_have_job = True  # even if the answer is lost
             try:
-                answer = await self._around.site.create(prepared.request)
-            except Unavailable:
-                metrics.CREATES.labels("again").inc()
-                raise
+                await self._submit(await self._prepared())
+            except NotFound as error:
+                # Not the site's word: the cluster lost an object between two requests.
+                raise Unavailable(str(error)) from error
+            except Refused as error:
+                await self._refused(str(error))
+
+    async def _prepared(self) -> Prepared:
+        around = self._around
+        return await prepare(self._record.pod, around.objects, around.settings, around.place())
+
+    async def _submit(self, prepared: Prepared) -> None:
+        if self._next() is not Step.CREATE:
+            return  # deleted meanwhile
+        self._record.may_have_job = True  # even if the answer is lost
+        try:
+            answer = await self._around.site.create(prepared.request)
+        except Unavailable:
+            metrics.CREATES.labels("again").inc()
+            raise
         metrics.CREATES.labels("accepted").inc()
         self._log.info("pod_submitted", job_id=answer.job_id)
         self._record.submitted(answer.job_id, self._around.moment())
         self._untold = merged(prepared.notes, answer.warnings)
+
+    async def _refused(self, words: str) -> None:
+        metrics.CREATES.labels("refused").inc()
+        self._log.warning("pod_refused", words=words)
+        self._record.refused(words, self._around.moment())
+        await self._event(Note("ProviderFailed", words))
 
     async def _report(self) -> None:
         record = self._record
@@ -202,7 +211,8 @@ class PodWorker:
 
     async def _stop(self) -> None:
         try:
-            await self._around.site.delete(self._record.pod)
+            async with self._around.ends:
+                await self._around.site.delete(self._record.pod)
         except Refused as error:
             # The site must not keep a pod for ever because it cannot be asked nicely.
             metrics.DELETES.labels("refused").inc()
@@ -234,8 +244,8 @@ class PodWorker:
 
 
 _TELLING: Mapping[Step, tuple[str, str]] = {
-    Step.LOOK_UP: ("CreateDelayed", "the pod waits for its site"),
-    Step.CREATE: ("CreateDelayed", "the pod waits for its site"),
+    Step.LOOK_UP: ("CreateDelayed", "the pod has no job yet"),
+    Step.CREATE: ("CreateDelayed", "the pod has no job yet"),
     Step.STOP: ("DeleteDelayed", "the pod's job may still run; the delete is repeated until the site confirms it"),
     Step.AWAIT_END: ("DeleteDelayed", "the site does not say whether the job is over"),
 }
