@@ -112,7 +112,7 @@ def _free_port(address: str) -> int:
         return int(probe.getsockname()[1])
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def world(lab_kube: KubeLab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     files = tmp_path_factory.mktemp("vk")
     mark = secrets.token_hex(3)
