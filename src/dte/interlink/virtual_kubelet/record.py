@@ -83,7 +83,9 @@ class PodRecord:
         return due_at is not None and now >= due_at
 
     def status_due_at(self) -> float | None:
-        """When the wanted status may be written; None when the cluster shows it already."""
+        """When the wanted status may be written; None when the cluster shows it already, or an end, which is final."""
+        if self.is_terminal:
+            return None
         if self.job_id is not None and not self.is_job_id_saved:
             return 0.0
         match change(self.shown, self.wanted):
