@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.lab.cache import cached, key_of
 from tests.lab.names import LabError
-from tests.lab.progress import say
+from tests.lab.progress import say, saying
 
 MODULE = Path(__file__).parent / "kube"
 """Our Go module: it names the versions (go.mod), their hashes (go.sum) and the programs (tools.go)."""
@@ -98,15 +98,16 @@ def kubernetes() -> Path:
     def make(directory: Path) -> None:
         version = kubernetes_version(go_mod)
         go = go_command(go_version(go_mod))
-        say(f"building Kubernetes {version} from source (five to ten minutes)")
         # Without the version clients that parse it fail.
         flags = f"-s -w -X k8s.io/component-base/version.gitVersion={version}"
-        _run(
-            [go, "build", "-mod=readonly", "-trimpath", "-ldflags", flags, "-o", f"{directory}/", *packages(tools_go)],
-            cwd=MODULE,
-            limit_s=BUILD_TIMEOUT_S,
-            environment={"CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": ""},
-        )
+        command = [go, "build", "-mod=readonly", "-trimpath", "-ldflags", flags, "-o", f"{directory}/"]
+        with saying(f"building Kubernetes {version} from source (five to ten minutes)"):
+            _run(
+                [*command, *packages(tools_go)],
+                cwd=MODULE,
+                limit_s=BUILD_TIMEOUT_S,
+                environment={"CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": ""},
+            )
 
     return cached("kubernetes", key_of(*sources), make)
 

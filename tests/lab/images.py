@@ -13,7 +13,7 @@ from pathlib import Path
 from tests.lab import engine
 from tests.lab.cache import cached, key_of
 from tests.lab.names import ROOT, SUITES, LabError
-from tests.lab.progress import say
+from tests.lab.progress import say, saying
 
 PACKAGES = (
     *("systemd", "systemd-sysv", "dbus", "sudo", "procps", "iproute2", "less", "acl"),
@@ -137,8 +137,8 @@ def ensure_image(suite: str) -> str:
         return wanted.tag
 
     def make(directory: Path) -> None:
-        say(f"building the {suite} image with mmdebstrap (one to two minutes)")
-        _build(wanted, directory / "root.tar")
+        with saying(f"building the {suite} image with mmdebstrap (one to two minutes)"):
+            _build(wanted, directory / "root.tar")
 
     archive = cached("image", f"{suite}-{wanted.key}", make) / "root.tar"
     say(f"importing the {suite} image")

@@ -12,7 +12,7 @@ from pathlib import Path
 from tests.lab.cache import cached, key_of
 from tests.lab.images import PYTHON_OF_SUITE
 from tests.lab.names import ROOT, LabError
-from tests.lab.progress import say
+from tests.lab.progress import saying
 
 SOURCE_IN_CONTAINER = "/opt/dte-checkout/src"
 LIBRARIES_IN_CONTAINER = "/opt/dte-checkout/libraries"
@@ -51,20 +51,20 @@ def libraries(suite: str) -> Path:
     """A directory with what `dte` needs on the suite's Python, and the metadata of `dte` itself."""
 
     def make(directory: Path) -> None:
-        say(f"collecting Python libraries for {suite}")
-        _pip("wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(directory), str(ROOT))
-        wheel = next(directory.glob("*.whl"))
-        machine = platform.machine()
-        platforms = [f"--platform=manylinux{tag}_{machine}" for tag in ("_2_28", "_2_17", "2014")]
-        for_target = [
-            *platforms,
-            "--implementation=cp",
-            f"--python-version={PYTHON_OF_SUITE[suite]}",
-            "--only-binary=:all:",
-        ]
-        pins = f"--constraint={ROOT / 'tests' / 'requirements.txt'}"
-        _pip("install", "--target", str(directory), *for_target, pins, f"{wheel}[{EXTRAS}]")
-        wheel.unlink()
+        with saying(f"collecting Python libraries for {suite}"):
+            _pip("wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(directory), str(ROOT))
+            wheel = next(directory.glob("*.whl"))
+            machine = platform.machine()
+            platforms = [f"--platform=manylinux{tag}_{machine}" for tag in ("_2_28", "_2_17", "2014")]
+            for_target = [
+                *platforms,
+                "--implementation=cp",
+                f"--python-version={PYTHON_OF_SUITE[suite]}",
+                "--only-binary=:all:",
+            ]
+            pins = f"--constraint={ROOT / 'tests' / 'requirements.txt'}"
+            _pip("install", "--target", str(directory), *for_target, pins, f"{wheel}[{EXTRAS}]")
+            wheel.unlink()
 
     return cached("python", f"{suite}-{libraries_key(suite)}", make)
 
