@@ -1,0 +1,129 @@
+"""What the job's files and the queue say -> the states of a pod's containers. Pure; the order of belief is here.
+
+Strongest first: the status file that the job wrote, the queue, accounting. The queue's word on containers that the
+file leaves open counts only once the file had its time to arrive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from dte.interlink.jobs.container_status import container_status
+from dte.interlink.jobs.status import ContainerState, Ended, JobStatus, Kind
+from dte.interlink.jobs.status import Phase as ContainerPhase
+
+from .parse import QueueJob
+from .record import ContainerName, Record
+from .states import Phase, Verdict, is_final, phase_of, verdict_of
+
+LOST: Final = Verdict(1, "JobLost", "Neither queue, accounting nor the job's files know the job any more")
+NEVER_STARTED: Final = Verdict(1, "NeverStarted", "The pod ended before this container could start")
+NEVER_SUBMITTED: Final = Verdict(143, "Deleted", "The pod was deleted before a job was seen")
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """All that is known of a job that is not over on record."""
+
+    files: JobStatus | None
+    """The job's status file; None: none was read yet."""
+    queue: QueueJob | None
+    """The last word of queue or accounting; None: none yet."""
+    is_queue_trusted: bool
+    """The status file had its time: what the queue says of containers that the file leaves open, stands."""
+    is_lost: bool
+    """Nobody has known the job for the grace time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """v1.ContainerStatus of every container; `is_over`: the job is, and all of them are terminated."""
+
+    containers: tuple[Mapping[str, Any], ...]
+    init_containers: tuple[Mapping[str, Any], ...]
+    is_over: bool
+
+
+def find(record: Record, evidence: Evidence) -> Findings:
+    """The states of a pod's containers. Every container of the pod is there, whatever the evidence lacks."""
+    verdict = _verdict(record, evidence)
+    states = _states(record, evidence, verdict)
+    return Findings(
+        containers=tuple(_wire(c, states[c.name]) for c in record.containers),
+        init_containers=tuple(_wire(c, states[c.name]) for c in record.init_containers),
+        is_over=verdict is not None,
+    )
+
+
+def _verdict(record: Record, evidence: Evidence) -> Verdict | None:
+    """What is said of containers without an end of their own; None while the job is not over."""
+    queue = evidence.queue
+    if evidence.files is not None and evidence.files.finished_at is not None:
+        return NEVER_STARTED
+    if queue is not None and is_final(queue.state):
+        return verdict_of(queue.state, queue.exit, queue.reason) if evidence.is_queue_trusted else None
+    if evidence.is_lost:
+        return LOST if record.job_id else NEVER_SUBMITTED
+    return None
+
+
+def _states(record: Record, evidence: Evidence, verdict: Verdict | None) -> dict[str, ContainerState]:
+    kinds = [(c.name, Kind.INIT) for c in record.init_containers] + [(c.name, Kind.MAIN) for c in record.containers]
+    known = evidence.files.containers if evidence.files is not None else {}
+    states: dict[str, ContainerState] = {}
+    for name, kind in kinds:
+        state = known.get(name) or _guess(name, kind, record, evidence)
+        states[name] = state if verdict is None else _closed(state, verdict, evidence.queue)
+    return states
+
+
+def _closed(state: ContainerState, verdict: Verdict, queue: QueueJob | None) -> ContainerState:
+    """The state of a container once the job is over: its own end, else the verdict."""
+    if state.ended is not None:
+        return state
+    started = state.started_at or _moment(queue.started_at if queue else None)
+    ended = Ended(
+        exit_code=verdict.exit_code,
+        reason=verdict.reason,
+        message=verdict.message,
+        started_at=started,
+        finished_at=_moment(queue.ended_at if queue else None),
+    )
+    return ContainerState(
+        kind=state.kind,
+        phase=ContainerPhase.TERMINATED,
+        ended=ended,
+        restart_count=state.restart_count,
+        last=state.last,
+    )
+
+
+def _guess(name: str, kind: Kind, record: Record, evidence: Evidence) -> ContainerState:
+    """The state of a container that the job's files do not tell: all comes from the queue."""
+    queue = evidence.queue
+    if queue is None:
+        return _waiting(kind, "Submitted", f"job {record.job_id}: not yet seen in the queue")
+    where = f"job {record.job_id} is {queue.state}"
+    if phase_of(queue.state) is Phase.RUNNING:
+        first = (record.init_containers or record.containers)[0].name
+        if evidence.is_queue_trusted and (name == first or not record.init_containers):
+            return ContainerState(kind, ContainerPhase.RUNNING, started_at=_moment(queue.started_at))
+        return _waiting(kind, "ContainerCreating", f"{where}; no word of its containers yet")
+    if phase_of(queue.state) is Phase.WAITING:
+        return _waiting(kind, queue.reason or queue.state, where)
+    return _waiting(kind, queue.state, f"{where}; waiting for its status file")
+
+
+def _waiting(kind: Kind, reason: str, message: str) -> ContainerState:
+    return ContainerState(kind, ContainerPhase.WAITING, reason=reason, message=message)
+
+
+def _wire(container: ContainerName, state: ContainerState) -> Mapping[str, Any]:
+    return container_status({"name": container.name, "image": container.image}, state)
+
+
+def _moment(seconds: int | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)

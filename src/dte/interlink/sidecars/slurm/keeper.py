@@ -1,0 +1,122 @@
+"""The keeper: takes the notices of jobs, reads their status files, closes what is over, removes what is old."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Iterable
+from typing import Final
+
+import structlog
+
+from dte.runtime.errors import Unavailable
+
+from .job import Job
+from .table import JobTable
+
+log = structlog.get_logger()
+
+NOTICE_INTERVAL_S: Final = 1.0
+"""One readdir a second; it works on every file system, also where file events do not."""
+READS_AT_ONCE: Final = 4
+RETENTION_INTERVAL_S: Final = 600.0
+
+
+class Keeper:
+    """Keeps the table in step with the job directories."""
+
+    def __init__(self, table: JobTable, *, retention_s: float) -> None:
+        self._table = table
+        self._retention_s = retention_s
+        self._to_read: set[str] = set()
+        self._to_settle: set[str] = set()
+        self._work = asyncio.Event()
+        self._is_hung = False
+        self._next_retention_at = 0.0
+
+    def read_soon(self, job: Job) -> None:
+        """Look at the job's status file at once, then whether the job is over."""
+        self._to_read.add(job.uid)
+        self._work.set()
+
+    def settle_soon(self, job: Job) -> None:
+        """Look at once whether the job is over."""
+        self._to_settle.add(job.uid)
+        self._work.set()
+
+    async def run(self) -> None:
+        """Run until cancelled."""
+        while True:
+            await self.tick()
+            try:
+                async with asyncio.timeout(NOTICE_INTERVAL_S):
+                    await self._work.wait()
+            except TimeoutError:
+                continue
+
+    async def tick(self) -> None:
+        """One round: notices, status files, ends, and from time to time what is too old."""
+        self._work.clear()
+        try:
+            if self._table.live():
+                self._to_read |= await self._table.store.take_notices()
+            await self._read_files()
+            await self._settle_all()
+            await self._remove_old()
+        except Unavailable as e:
+            if not self._is_hung:
+                log.error("job_root_unavailable", error=str(e), effect="states stay as they are")
+            self._is_hung = True
+        else:
+            if self._is_hung:
+                log.info("job_root_back")
+            self._is_hung = False
+
+    async def _read_files(self) -> None:
+        # One that cannot be read stays in the set and is tried again in the next round.
+        limit = asyncio.Semaphore(READS_AT_ONCE)
+
+        async def read(uid: str) -> None:
+            job = self._table.get(uid)
+            if job is not None and not job.record.is_over:
+                async with limit:
+                    files = await self._table.store.read_files(job.record)
+                job.see_files(files, self._table.clock())
+                self._to_settle.add(uid)
+            self._to_read.discard(uid)
+
+        await _all_of([read(uid) for uid in self._to_read])
+
+    async def _settle_all(self) -> None:
+        limit = asyncio.Semaphore(READS_AT_ONCE)
+
+        async def settle(uid: str) -> None:
+            lock = self._table.lock(uid)
+            if lock.locked():
+                return  # a create or delete is under way: next round
+            async with limit, lock:
+                job = self._table.get(uid)
+                if job is not None:
+                    await self._table.settle(job)
+                self._to_settle.discard(uid)
+
+        await _all_of([settle(uid) for uid in self._to_settle])
+
+    async def _remove_old(self) -> None:
+        now = self._table.wall_clock()
+        if now < self._next_retention_at:
+            return
+        self._next_retention_at = now + RETENTION_INTERVAL_S
+        for job in self._table.all():
+            since = job.record.deleted_at or job.record.ended_at
+            if job.record.is_over and since is not None and now - since > self._retention_s:
+                async with self._table.lock(job.uid):
+                    await self._table.forget(job)
+                    log.info("record_removed", pod_uid=job.uid, job_id=job.record.job_id)
+
+
+async def _all_of(work: Iterable[Coroutine[None, None, None]]) -> None:
+    """Do all of it; then raise the first error, so that one bad directory does not stop the others."""
+    results = await asyncio.gather(*work, return_exceptions=True)
+    for result in results:
+        if result is not None:
+            raise result

@@ -1,0 +1,174 @@
+"""The poller: one look at the queue serves every pod, however many there are."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from typing import Final
+
+import structlog
+
+from dte.runtime.errors import Unavailable
+
+from .batch import BatchSystem
+from .job import Job
+from .keeper import Keeper
+from .matching import QueueIndex, job_to_adopt
+from .metrics import BAD_OUTPUT, POLL_FAILURES, POLL_SECONDS
+from .parse import Listing, QueueJob
+from .record import State
+from .states import Phase, is_final, phase_of
+from .table import JobTable
+
+log = structlog.get_logger()
+
+SOON_S: Final = 1.0
+"""Shortest time between two looks when something happened: a burst of submits must not become a burst of squeue."""
+LOAD_FACTOR: Final = 10
+"""squeue may keep the controller busy for a tenth of the time at most."""
+JITTER: Final = 0.2
+MAX_WAIT_S: Final = 120.0
+
+
+class Poller:
+    """Looks at the queue while any job is not over, and hands what it sees to the table."""
+
+    def __init__(self, table: JobTable, keeper: Keeper, batch: BatchSystem, *, interval_s: float) -> None:
+        self._table = table
+        self._keeper = keeper
+        self._batch = batch
+        self._interval_s = interval_s
+        self._wake = asyncio.Event()
+        self._wait_s = interval_s
+        self._failing_since: float | None = None
+        self._last_error = ""
+        self._renamed: set[str] = set()
+        self.has_polled = False
+        """Whether the queue was seen since the start."""
+
+    def look_soon(self) -> None:
+        """Look within a second: a job was submitted or told to end."""
+        self._wake.set()
+
+    def readiness(self) -> str | None:
+        """None when the queue was seen and still is, else why not."""
+        if self._failing_since is None:
+            return None if self.has_polled else "the queue was not seen yet"
+        return f"squeue fails since {round(self._table.clock() - self._failing_since)} s: {self._last_error}"
+
+    async def run(self) -> None:
+        """Run until cancelled."""
+        while True:
+            if self._table.live() or not self.has_polled:
+                await self.look()
+            await self._sleep()
+
+    async def look(self) -> None:
+        """One look. A failure changes no job; the wait doubles up to two minutes."""
+        begun_at = self._table.clock()
+        try:
+            listing = await self._batch.queue()
+            await self.apply(listing, begun_at)
+        except Unavailable as e:
+            self._note_failure(str(e))
+            return
+        seconds = self._table.clock() - begun_at
+        POLL_SECONDS.observe(seconds)
+        self._note_success()
+        self._wait_s = max(self._interval_s, LOAD_FACTOR * seconds)
+        self.has_polled = True
+
+    async def apply(self, listing: Listing, begun_at: float) -> None:
+        """Bring a listing that was asked for at `begun_at` into the table. Raises Unavailable."""
+        for line in listing.bad_lines:
+            BAD_OUTPUT.labels("squeue").inc()
+            log.warning("squeue_line_unreadable", line=line[:500])
+        index = QueueIndex(listing.jobs)
+        missing: list[Job] = []
+        for job in self._table.live():
+            if not job.may_use_snapshot(begun_at):
+                continue
+            await self._order(job, index)
+            seen = index.recorded(job.record, self._table.store.directory(job.record).path)
+            if seen is not None:
+                self._see(job, seen, begun_at)
+            elif job.record.job_id or job.record.state is State.DELETING:
+                missing.append(job)
+        await self._look_up(missing, begun_at)
+
+    def _see(self, job: Job, seen: QueueJob, begun_at: float) -> None:
+        job.see_queue(seen, begun_at)
+        if phase_of(seen.state) is Phase.UNKNOWN:
+            log.warning("job_state_unknown", pod_uid=job.uid, job_id=seen.job_id, state=seen.state)
+        if seen.name != job.uid and job.uid not in self._renamed:
+            self._renamed.add(job.uid)
+            log.warning("job_renamed", pod_uid=job.uid, job_id=seen.job_id, name=seen.name, hint="by a submit plugin")
+        if job.is_file_behind():
+            self._keeper.read_soon(job)
+
+    async def _order(self, job: Job, index: QueueIndex) -> None:
+        """Take on a job whose id was never saved; make one of two jobs of the same pod."""
+        jobs = index.of_pod(job.record, self._table.store.directory(job.record).path)
+        lock = self._table.lock(job.uid)
+        if not jobs or lock.locked():
+            return  # a create or delete is under way: next round
+        async with lock:
+            chosen = job_to_adopt(jobs, claimant=job.files.job_id if job.files else "", recorded=job.record.job_id)
+            if chosen != job.record.job_id:
+                log.warning("job_adopted", pod_uid=job.uid, job_id=chosen, recorded=job.record.job_id)
+                await self._table.save(job, job.record.submitted(chosen))
+        for other in jobs:
+            if other.job_id != job.record.job_id and not is_final(other.state):
+                await self._end_second(job, other)
+
+    async def _end_second(self, job: Job, other: QueueJob) -> None:
+        log.warning("second_job_of_pod", pod_uid=job.uid, job_id=job.record.job_id, second=other.job_id)
+        has_claim = job.files is not None and job.files.job_id == job.record.job_id
+        if has_claim or job.record.is_deleted:
+            await self._batch.cancel(other.job_id)
+        else:
+            # Nobody has the claim yet. A running one settles it by itself; only a waiting one is safe to end.
+            await self._batch.drop(other.job_id)
+
+    async def _look_up(self, missing: list[Job], begun_at: float) -> None:
+        """Ask accounting, in one go, for jobs that the queue does not list. It is no end by itself."""
+        if not missing:
+            return
+        listing = await self._batch.accounted([job.record.job_id for job in missing if job.record.job_id])
+        index = QueueIndex(listing.jobs if listing is not None else ())
+        for job in missing:
+            known = index.recorded(job.record, self._table.store.directory(job.record).path)
+            if known is not None and phase_of(known.state) is not Phase.UNKNOWN:
+                self._see(job, known, begun_at)
+            else:
+                job.miss(begun_at)
+            self._keeper.read_soon(job)
+
+    def _note_failure(self, error: str) -> None:
+        POLL_FAILURES.inc()
+        self._last_error = error
+        self._wait_s = min(MAX_WAIT_S, 2 * max(self._wait_s, self._interval_s))
+        if self._failing_since is None:
+            self._failing_since = self._table.clock()
+            log.warning("poll_failed", error=error, retry_in_s=self._wait_s, effect="job states stay as they are")
+
+    def _note_success(self) -> None:
+        if self._failing_since is not None:
+            log.info("poll_works_again", after_s=round(self._table.clock() - self._failing_since))
+        self._failing_since = None
+
+    async def _sleep(self) -> None:
+        """Wait for the next look: the interval, or a second when something happened."""
+        wait_s = self._wait_s * (1 + random.uniform(-JITTER, JITTER))  # noqa: S311  jitter needs no secrecy
+        started = self._table.clock()
+        try:
+            async with asyncio.timeout(wait_s):
+                await self._wake.wait()
+                if self._failing_since is not None:
+                    await asyncio.sleep(wait_s)  # no hurry while the controller is down
+        except TimeoutError:
+            return
+        self._wake.clear()
+        remaining = SOON_S - (self._table.clock() - started)
+        if remaining > 0:
+            await asyncio.sleep(remaining)

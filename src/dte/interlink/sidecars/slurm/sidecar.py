@@ -1,0 +1,99 @@
+"""The sidecar put together: table, loops and the batch system behind them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from typing import Any, TypeVar
+
+from dte.interlink import pods
+from dte.interlink.jobs.logs import open_log
+from dte.interlink.wire import CreateAnswer, Creator, LogRequest, Ping, PluginCreate, PodStatus
+from dte.runtime.errors import NotFound
+from dte.runtime.files import FilePool
+
+from .batch import BatchSystem
+from .capacity import Capacity
+from .keeper import Keeper
+from .owner import release_root, take_root
+from .poll import Poller
+from .settings import SlurmSettings
+from .stop import Stopper
+from .store import RecordStore
+from .submit import Submitter
+from .table import JobTable
+
+T = TypeVar("T")
+
+SECONDS_PER_DAY = 86400
+
+
+class SlurmSidecar:
+    """Pods of one local account as SLURM jobs. Make it, enter `owning()`, then run the loops and serve requests."""
+
+    def __init__(self, settings: SlurmSettings, batch: BatchSystem) -> None:
+        self.settings = settings
+        self._pool = FilePool(timeout_s=settings.file_timeout_s)
+        self.store = RecordStore(settings.data_root_folder, self._pool)
+        self.table = JobTable(self.store, status_file_grace_s=settings.status_file_grace_s)
+        self.keeper = Keeper(self.table, retention_s=settings.retention_days * SECONDS_PER_DAY)
+        self.poller = Poller(self.table, self.keeper, batch, interval_s=settings.poll_interval_s)
+        self.stopper = Stopper(self.table, self.poller, batch)
+        self._submitter = Submitter(settings, self.table, self.poller, batch)
+        self._capacity = Capacity(settings, batch)
+        self._unfinished: set[asyncio.Task[Any]] = set()
+
+    @contextlib.asynccontextmanager
+    async def owning(self) -> AsyncIterator[None]:
+        """Own the job root, records loaded. Raises ConfigError when another sidecar does, Unavailable on a hung mount."""
+        root = self.settings.data_root_folder
+        me = await self._pool.run(take_root, root)
+        try:
+            await self.table.load()
+            yield
+            await asyncio.gather(*self._unfinished, return_exceptions=True)
+        finally:
+            await self._pool.run(release_root, root, me)
+            self._pool.close()
+
+    async def create(self, request: PluginCreate, *, owner_id: str, creator: Creator | None) -> CreateAnswer:
+        """See Submitter.create."""
+        return await self._to_the_end(self._submitter.create(request, owner_id=owner_id, creator=creator))
+
+    async def delete(self, pod: pods.Pod) -> None:
+        """See Stopper.delete."""
+        await self._to_the_end(self.stopper.delete(pod))
+
+    def statuses(self, requested: Sequence[pods.Pod]) -> list[PodStatus]:
+        """See JobTable.statuses."""
+        return self.table.statuses(requested)
+
+    async def ping(self, node_name: str) -> Ping:
+        """See Capacity.ping."""
+        return await self._capacity.ping(node_name)
+
+    async def log(self, request: LogRequest) -> AsyncIterator[bytes]:
+        """The log of a container. Raises NotFound for a pod that is not known, or deleted, or in another namespace."""
+        job = self.table.get(request.pod_uid)
+        if job is None or job.record.namespace != request.namespace:
+            raise NotFound(f"no pod {request.namespace}/{request.pod_uid} here")
+        directory = self.store.directory(job.record)
+        return await open_log(directory, request, pool=self._pool, is_terminal=lambda: job.record.is_over)
+
+    def readiness(self) -> str | None:
+        """None when it serves fresh states, else why not."""
+        return self.poller.readiness()
+
+    async def _to_the_end(self, work: Coroutine[Any, Any, T]) -> T:
+        """Finish the work even if the client goes away: a job id that sbatch printed must reach the record."""
+        task = asyncio.create_task(work)
+        self._unfinished.add(task)
+        task.add_done_callback(self._unfinished.discard)
+        task.add_done_callback(_read_error)
+        return await asyncio.shield(task)
+
+
+def _read_error(task: asyncio.Task[Any]) -> None:
+    if not task.cancelled():
+        task.exception()  # raised to whoever waits; nobody does once the client is gone

@@ -1,0 +1,96 @@
+"""Delete: ask the job's script to end, wait for the pod's grace period, then cancel the job for good."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+import structlog
+
+from dte.interlink import pods
+from dte.runtime.errors import Refused, Unavailable
+
+from .batch import BatchSystem
+from .job import Job
+from .metrics import DELETES
+from .poll import Poller
+from .record import State
+from .table import JobTable
+
+log = structlog.get_logger()
+
+TICK_S: Final = 1.0
+RETRY_S: Final = 5.0
+"""Between two tries to tell a job to end."""
+GRACE_MARGIN_S: Final = 10.0
+"""On top of the pod's grace period, for the supervisor to write the status."""
+CANCEL_AGAIN_S: Final = 30.0
+AT_ONCE: Final = 8
+
+
+class Stopper:
+    """Ends the jobs of deleted pods and keeps trying until they are over."""
+
+    def __init__(self, table: JobTable, poller: Poller, batch: BatchSystem) -> None:
+        self._table = table
+        self._poller = poller
+        self._batch = batch
+
+    async def delete(self, pod: pods.Pod) -> None:
+        """Delete a pod: on record first, then its job is told to end; returns when the batch system accepted that.
+
+        Repeating it is harmless, an unknown pod is none of ours. Raises Unavailable when the batch system does not
+        answer; the deletion is on record all the same and goes on by itself.
+        """
+        uid = pods.pod_uid(pod)
+        try:
+            async with self._table.lock(uid):
+                await self._delete(uid)
+        except Unavailable:
+            DELETES.labels("again").inc()
+            raise
+        DELETES.labels("ok").inc()
+
+    async def run(self) -> None:
+        """Run until cancelled."""
+        while True:
+            await self.tick()
+            await asyncio.sleep(TICK_S)
+
+    async def tick(self) -> None:
+        """One round over the jobs of deleted pods that are not over."""
+        now = self._table.clock()
+        due = [job for job in self._table.live() if job.record.is_deleted and job.record.job_id]
+        due = [job for job in due if now >= job.next_stop_at]
+        for start in range(0, len(due), AT_ONCE):
+            await asyncio.gather(*(self._try(job) for job in due[start : start + AT_ONCE]))
+
+    async def _delete(self, uid: str) -> None:
+        job = self._table.get(uid)
+        if job is None:
+            log.info("delete_of_unknown_pod", pod_uid=uid)
+            return
+        await self._table.save(job, job.record.deleted(self._table.wall_clock()))
+        if job.record.state is State.DELETED:
+            await self._table.store.bury(job.record)
+        elif job.record.job_id and job.stop_sent_at is None:
+            await self._ask_to_end(job)
+        self._poller.look_soon()
+
+    async def _try(self, job: Job) -> None:
+        try:
+            if job.stop_sent_at is None:
+                await self._ask_to_end(job)
+            else:
+                log.warning("grace_period_over", pod_uid=job.uid, job_id=job.record.job_id, effect="job is cancelled")
+                job.next_stop_at = self._table.clock() + CANCEL_AGAIN_S
+                await self._batch.cancel(job.record.job_id)
+            self._poller.look_soon()
+        except (Unavailable, Refused) as e:
+            job.next_stop_at = self._table.clock() + RETRY_S
+            log.warning("stop_failed", pod_uid=job.uid, job_id=job.record.job_id, error=str(e), retry_in_s=RETRY_S)
+
+    async def _ask_to_end(self, job: Job) -> None:
+        await self._batch.stop(job.record.job_id)
+        job.stop_sent_at = self._table.clock()
+        job.next_stop_at = job.stop_sent_at + job.record.grace_period_s + GRACE_MARGIN_S

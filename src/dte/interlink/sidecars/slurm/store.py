@@ -1,0 +1,220 @@
+"""The sidecar's files: records, status files, notices. Everything here that touches the shared file system."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, ParamSpec, TypeVar
+
+import structlog
+
+from dte.interlink import pods
+from dte.interlink.jobs.directory import JobDirectory, list_job_directories
+from dte.interlink.jobs.prepare import write_job
+from dte.interlink.jobs.spec import JobPlan
+from dte.interlink.jobs.status import JobStatus, parse_status
+from dte.runtime.errors import BadOutput, Unavailable
+from dte.runtime.files import FilePool, sync_directory, write_atomic
+
+from .metrics import BAD_OUTPUT
+from .parse import is_job_id
+from .record import Record, decode_record, encode_record
+
+log = structlog.get_logger()
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+MAX_RECORD_BYTES: Final = 1 << 22
+MAX_STATUS_BYTES: Final = (1 << 20) + 1
+JOB_ID_FILE: Final = "JobID.jid"
+POD_UID_FILE: Final = "PodUID.uid"
+NAMESPACE_FILE: Final = "PodNamespace.ns"
+"""Upstream's names: its plugin, and scripts of sites, find a job by them."""
+SECRET_DIRECTORIES: Final = ("secrets", "projectedVolumeMaps")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A record as read at start, with its job's status file where the job is not over."""
+
+    record: Record
+    files: JobStatus | None
+
+
+class RecordStore:
+    """Records in the job directories under one root. Raises Unavailable when the file system hangs or fails."""
+
+    def __init__(self, root: Path, pool: FilePool) -> None:
+        self._root = root
+        self._pool = pool
+        self._numbers = itertools.count(1)
+        self._guard = threading.Lock()
+        self._newest: dict[str, int] = {}
+        """UID -> number of the newest write that was begun: one that was stuck must not undo a later one."""
+
+    def directory(self, record: Record) -> JobDirectory:
+        """The job directory of a record."""
+        return JobDirectory(self._root, record.namespace, record.pod_uid)
+
+    async def load(self) -> tuple[Found, ...]:
+        """All records there are. What cannot be read is logged, counted and left alone."""
+        return await self._run(self._load)
+
+    async def save(self, record: Record) -> None:
+        """Put the record on disk; durable when it returns."""
+        await self._run(self._save, record, next(self._numbers))
+
+    async def prepare(self, record: Record, plan: JobPlan) -> None:
+        """Make the job directory: first the record, so that a crash leaves no directory without one."""
+        await self._run(self._prepare, record, plan, next(self._numbers))
+
+    async def read_files(self, record: Record) -> JobStatus | None:
+        """The job's status file; None when there is none that can be read."""
+        return await self._run(_read_status, self.directory(record))
+
+    async def read_claim(self, record: Record) -> str | None:
+        """The id of the job that claimed the directory; None when none did."""
+        return await self._run(_read_claim, self.directory(record))
+
+    async def take_notices(self) -> frozenset[str]:
+        """UIDs of pods whose status file changed since the last call."""
+        return await self._run(_take_notices, self._root / ".notices")
+
+    async def forget_secrets(self, record: Record) -> None:
+        """Remove what the job does not need once it is over: secrets, tokens, and the specification with its env."""
+        await self._run(_forget_secrets, self.directory(record))
+
+    async def bury(self, record: Record) -> None:
+        """Remove everything of the job but its record, which stays as tombstone."""
+        await self._run(_bury, self.directory(record))
+
+    async def remove(self, record: Record) -> None:
+        """Remove the job directory."""
+        await self._run(_remove, self.directory(record))
+        self._newest.pop(record.pod_uid, None)
+
+    async def _run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return await self._pool.run(function, *args, **kwargs)
+        except OSError as e:
+            raise Unavailable(f"job root {self._root}: {e}") from e
+
+    def _load(self) -> tuple[Found, ...]:
+        return tuple(_found(self._root))
+
+    def _prepare(self, record: Record, plan: JobPlan, number: int) -> None:
+        directory = self.directory(record)
+        directory.path.mkdir(mode=0o700, exist_ok=True)
+        sync_directory(self._root)
+        self._save(record, number)
+        (directory.path / POD_UID_FILE).write_text(record.pod_uid)
+        (directory.path / NAMESPACE_FILE).write_text(record.namespace)
+        write_job(plan, directory)
+
+    def _save(self, record: Record, number: int) -> None:
+        path = self.directory(record).record
+        with self._guard:
+            self._newest[record.pod_uid] = max(number, self._newest.get(record.pod_uid, 0))
+        if record.job_id:
+            write_atomic(path.with_name(JOB_ID_FILE), record.job_id.encode())
+        # The check and the rename cannot be one step: a thread may hang in between. Records only move forward,
+        # and at start the queue is asked again, so the window costs a repeated look, never a second job.
+        if self._newest.get(record.pod_uid, 0) <= number:
+            write_atomic(path, encode_record(record))
+
+
+def read_records(root: Path) -> tuple[Record, ...]:
+    """The records under a job root, for a command that runs beside the sidecar. Blocks; raises OSError."""
+    return tuple(found.record for found in _found(root))
+
+
+def _found(root: Path) -> Iterator[Found]:
+    for directory in list_job_directories(root):
+        found = _load_one(directory)
+        if found is not None:
+            yield found
+
+
+def _load_one(directory: JobDirectory) -> Found | None:
+    where = str(directory.path)
+    try:
+        record = decode_record(_read(directory.record, MAX_RECORD_BYTES))
+        if (record.namespace, record.pod_uid) != (directory.namespace, directory.uid):
+            raise BadOutput(f"it is of pod {record.namespace}/{record.pod_uid}")
+        return Found(record, None if record.is_over else _read_status(directory))
+    except FileNotFoundError:
+        log.warning("directory_without_record", directory=where, hint="made by another program; it is left alone")
+    except BadOutput as e:
+        BAD_OUTPUT.labels("record").inc()
+        log.error("record_unreadable", directory=where, error=str(e))
+    return None
+
+
+def _read(path: Path, limit: int) -> bytes:
+    with path.open("rb") as file:
+        data = file.read(limit + 1)
+    if len(data) > limit:
+        raise BadOutput(f"{path} is larger than {limit} bytes")
+    return data
+
+
+def _read_status(directory: JobDirectory) -> JobStatus | None:
+    try:
+        return parse_status(_read(directory.status, MAX_STATUS_BYTES))
+    except FileNotFoundError:
+        return None
+    except BadOutput as e:
+        # The pod's own account can write anything there. It is as good as no file.
+        BAD_OUTPUT.labels("status").inc()
+        log.warning("status_unreadable", pod_uid=directory.uid, error=str(e))
+        return None
+
+
+def _read_claim(directory: JobDirectory) -> str | None:
+    try:
+        text = _read(directory.claim, 64).decode("ascii", "replace").strip()
+    except (FileNotFoundError, BadOutput):
+        return None
+    return text if is_job_id(text) else None
+
+
+def _take_notices(directory: Path) -> frozenset[str]:
+    try:
+        names = [entry.name for entry in directory.iterdir()]
+    except FileNotFoundError:
+        return frozenset()
+    taken = set()
+    for name in names:
+        with contextlib.suppress(ValueError, OSError):
+            uid = pods.checked_uid(name)
+            # Removed before the status file is read: a change after this makes a new notice.
+            (directory / uid).unlink()
+            taken.add(uid)
+    return frozenset(taken)
+
+
+def _forget_secrets(directory: JobDirectory) -> None:
+    for name in SECRET_DIRECTORIES:
+        shutil.rmtree(directory.path / name, ignore_errors=True)
+    directory.spec.unlink(missing_ok=True)
+
+
+def _bury(directory: JobDirectory) -> None:
+    for entry in directory.path.iterdir():
+        if entry == directory.record:
+            continue
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry, ignore_errors=True)
+        else:
+            entry.unlink(missing_ok=True)
+
+
+def _remove(directory: JobDirectory) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        shutil.rmtree(directory.path)

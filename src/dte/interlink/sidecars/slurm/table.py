@@ -1,0 +1,142 @@
+"""The job table: every pod on record, its locks, and the answers to status requests, all from memory."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from weakref import WeakValueDictionary
+
+import structlog
+
+from dte.interlink import pods
+from dte.interlink.wire import PodStatus
+from dte.runtime.errors import Malformed, Unavailable
+
+from .job import Job
+from .metrics import JOBS
+from .record import Record, State
+from .store import RecordStore
+
+log = structlog.get_logger()
+
+Clock = Callable[[], float]
+
+
+class JobTable:
+    """Pods by UID. What it holds was on disk first: after a crash, `load` brings the same table back."""
+
+    def __init__(
+        self,
+        store: RecordStore,
+        *,
+        status_file_grace_s: float,
+        clock: Clock = time.monotonic,
+        wall_clock: Clock = time.time,
+    ) -> None:
+        self.store = store
+        self.clock = clock
+        self.wall_clock = wall_clock
+        self._grace_s = status_file_grace_s
+        self._jobs: dict[str, Job] = {}
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    async def load(self) -> None:
+        """Read all records. Raises Unavailable when the job root does not answer."""
+        now = self.clock()
+        for found in await self.store.load():
+            job = Job(found.record, known_since=now)
+            if not found.record.is_over:
+                job.see_files(found.files, now)
+            self._jobs[job.uid] = job
+        self._count()
+        log.info("records_loaded", pods=len(self._jobs), not_over=len(self.live()))
+
+    def lock(self, uid: str) -> asyncio.Lock:
+        """The lock under which a pod's job is created, deleted and closed."""
+        lock = self._locks.get(uid)
+        if lock is None:
+            lock = self._locks[uid] = asyncio.Lock()
+        return lock
+
+    def get(self, uid: str) -> Job | None:
+        """The job of a pod; None for a pod that was never created here (or so long ago that its record is gone)."""
+        return self._jobs.get(uid)
+
+    def all(self) -> list[Job]:
+        """Every job on record, tombstones too."""
+        return list(self._jobs.values())
+
+    def live(self) -> list[Job]:
+        """The jobs that are not over."""
+        return [job for job in self._jobs.values() if not job.record.is_over]
+
+    def add(self, record: Record) -> Job:
+        """Take a job into the table whose record is on disk."""
+        job = Job(record, known_since=self.clock())
+        self._jobs[job.uid] = job
+        self._count()
+        return job
+
+    async def forget(self, job: Job) -> None:
+        """Remove a job from disk and table: it was refused, or its time is over. Raises Unavailable."""
+        await self.store.remove(job.record)
+        self._jobs.pop(job.uid, None)
+        self._count()
+
+    async def save(self, job: Job, record: Record) -> None:
+        """Put a changed record on disk, then into the table. Raises Unavailable; the table is then as before."""
+        if record == job.record:
+            return
+        await self.store.save(record)
+        if record.job_id != job.record.job_id:
+            job.known_since = self.clock()
+            job.stop_sent_at = None  # whatever was told to end, it was another job
+            job.next_stop_at = 0.0
+        if record.state is not job.record.state:
+            log.info("job_" + record.state.value, pod_uid=job.uid, pod=record.pod_name, job_id=record.job_id)
+        job.record = record
+        self._count()
+
+    async def settle(self, job: Job) -> None:
+        """Close the job if the evidence says that it is over. Raises Unavailable. Call it with the pod's lock held."""
+        if job.record.is_over:
+            return
+        findings = job.findings(self.clock(), grace_s=self._grace_s)
+        if not findings.is_over:
+            return
+        ended = job.record.ended(self.wall_clock(), final=findings.containers, init_final=findings.init_containers)
+        await self.save(job, ended)
+        if ended.state is State.DELETED:
+            await self.store.bury(ended)
+        else:
+            await self.store.forget_secrets(ended)
+
+    def statuses(self, requested: Sequence[pods.Pod]) -> list[PodStatus]:
+        """The states of those pods that are known here, in the order asked for; from memory.
+
+        A pod whose submission is not settled is left out: nobody was told yet that it has a job. So is one without a
+        readable UID: one bad item must not cost the others their answer.
+        """
+        now = self.clock()
+        answers = []
+        for pod in requested:
+            try:
+                job = self._jobs.get(pods.pod_uid(pod))
+            except Malformed:
+                continue
+            if job is not None and job.record.state is not State.INTENT:
+                answers.append(job.pod_status(now, grace_s=self._grace_s))
+        return answers
+
+    def require_room(self, max_jobs: int) -> None:
+        """Raise Unavailable when as many jobs as the site allows are not over."""
+        live = len(self.live())
+        if live >= max_jobs:
+            raise Unavailable(f"{live} jobs are not over, the site's limit (MaxJobs) is {max_jobs}")
+
+    def _count(self) -> None:
+        counts = Counter(job.record.state for job in self._jobs.values())
+        for state in State:
+            JOBS.labels(state.value).set(counts[state])
