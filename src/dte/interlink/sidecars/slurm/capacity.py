@@ -19,7 +19,7 @@ from .settings import NodeSettings, SlurmSettings, TaintSettings
 
 KEEP_S: Final = 60.0
 """Totals change when somebody changes the cluster: one sinfo a minute is plenty."""
-DRAINED_TAINT: Final = TaintSettings(key="virtual-node.interlink/drained", value="true", effect="NoSchedule")
+DRAINED_TAINT: Final = TaintSettings(Key="virtual-node.interlink/drained", Value="true", Effect="NoSchedule")
 
 _OUT_OF_USE: Final = frozenset({"down", "drain", "drng", "fail", "failg", "futr", "maint", "unk", "err"})
 """Compact node states in which no new job starts (sinfo(1), NODE STATE CODES)."""

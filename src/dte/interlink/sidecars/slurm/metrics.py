@@ -6,10 +6,11 @@ from typing import Final
 
 from prometheus_client import Counter, Gauge, Histogram
 
-CREATES: Final = Counter("dte_interlink_slurm_creates", "Creates answered", ["result"])
-DELETES: Final = Counter("dte_interlink_slurm_deletes", "Deletes answered", ["result"])
-COMMANDS: Final = Counter("dte_interlink_slurm_commands", "SLURM commands run", ["program", "result"])
-POLL_SECONDS: Final = Histogram("dte_interlink_slurm_poll_seconds", "Time of one look at the queue")
-POLL_FAILURES: Final = Counter("dte_interlink_slurm_poll_failures", "Looks at the queue that failed")
-BAD_OUTPUT: Final = Counter("dte_interlink_slurm_bad_output", "Things read that were not understood", ["source"])
-JOBS: Final = Gauge("dte_interlink_slurm_jobs", "Pods on record", ["state"])
+CREATES: Final = Counter("dte_slurm_creates", "Creates answered", ["result"])
+DELETES: Final = Counter("dte_slurm_deletes", "Deletes answered", ["result"])
+COMMANDS: Final = Counter("dte_slurm_commands", "SLURM commands run", ["program", "result"])
+POLLS: Final = Counter("dte_slurm_polls", "Looks at the queue that succeeded")
+POLL_SECONDS: Final = Histogram("dte_slurm_poll_seconds", "Time of one look at the queue")
+POLL_FAILURES: Final = Counter("dte_slurm_poll_failures", "Looks at the queue that failed")
+BAD_OUTPUT: Final = Counter("dte_slurm_bad_output", "Things read that were not understood", ["source"])
+JOBS: Final = Gauge("dte_slurm_jobs", "Pods on record", ["state"])

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from fractions import Fraction
+from decimal import Decimal
 from math import ceil
 from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import quote
 
 from dte.interlink import pods
+from dte.interlink.quantities import parse_quantity
 from dte.runtime.errors import Refused
 
 from .flags import OWNED_FLAGS, REFUSED_FLAGS, Flag, split_flags
-from .quantities import MIB, parse_quantity, parse_slurm_memory
+from .memory import MIB, parse_slurm_memory
 from .settings import FlavorSettings, NodeSettings, SlurmSettings, site_flags
 
 FLAGS_ANNOTATION: Final = "slurm-job.vk.io/flags"
@@ -184,13 +185,13 @@ def _special_resources(pod: pods.Pod) -> list[str]:
     return sorted(n for n in names - {"cpu", "memory"} - _IGNORED_RESOURCES if _needed(pod, n))
 
 
-def _needed(pod: pods.Pod, resource: str) -> Fraction:
+def _needed(pod: pods.Pod, resource: str) -> Decimal:
     """max(sum over containers, largest init container): init containers run one by one, before the others."""
-    together = sum((_amount(c, resource) for c in pods.containers(pod)), Fraction(0))
+    together = sum((_amount(c, resource) for c in pods.containers(pod)), Decimal(0))
     return max([together, *(_amount(c, resource) for c in pods.init_containers(pod))])
 
 
-def _amount(container: pods.Container, resource: str) -> Fraction:
+def _amount(container: pods.Container, resource: str) -> Decimal:
     text = _amounts(container).get(resource, "0")
     try:
         return parse_quantity(str(text))

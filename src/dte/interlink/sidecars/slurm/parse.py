@@ -16,7 +16,7 @@ SQUEUE_FORMAT: Final = (
 """A field with `:|` and no width is neither padded nor cut. Name and Comment last: only they may hold a `|`."""
 
 SACCT_FORMAT: Final = "JobIDRaw,JobName,State,ExitCode,Submit,Start,End,WorkDir"
-SINFO_FORMAT: Final = "%n|%c|%m|%t|%a|%G|%P"
+SINFO_FORMAT: Final = "%N|%c|%m|%t|%a|%G|%P"
 
 _SQUEUE_FIELDS: Final = SQUEUE_FORMAT.count(",") + 1
 _SACCT_FIELDS: Final = SACCT_FORMAT.count(",") + 1

@@ -14,7 +14,7 @@ from .batch import BatchSystem
 from .job import Job
 from .keeper import Keeper
 from .matching import QueueIndex, job_to_adopt
-from .metrics import BAD_OUTPUT, POLL_FAILURES, POLL_SECONDS
+from .metrics import BAD_OUTPUT, POLL_FAILURES, POLL_SECONDS, POLLS
 from .parse import Listing, QueueJob
 from .record import State
 from .states import Phase, is_final, phase_of
@@ -42,6 +42,7 @@ class Poller:
         self._wait_s = interval_s
         self._failing_since: float | None = None
         self._last_error = ""
+        self._bad_lines: set[str] = set()
         self._renamed: set[str] = set()
         self.has_polled = False
         """Whether the queue was seen since the start."""
@@ -73,6 +74,7 @@ class Poller:
             self._note_failure(str(e))
             return
         seconds = self._table.clock() - begun_at
+        POLLS.inc()
         POLL_SECONDS.observe(seconds)
         self._note_success()
         self._wait_s = max(self._interval_s, LOAD_FACTOR * seconds)
@@ -80,9 +82,7 @@ class Poller:
 
     async def apply(self, listing: Listing, begun_at: float) -> None:
         """Bring a listing that was asked for at `begun_at` into the table. Raises Unavailable."""
-        for line in listing.bad_lines:
-            BAD_OUTPUT.labels("squeue").inc()
-            log.warning("squeue_line_unreadable", line=line[:500])
+        self._note_bad_lines(listing.bad_lines)
         index = QueueIndex(listing.jobs)
         missing: list[Job] = []
         for job in self._table.live():
@@ -143,6 +143,13 @@ class Poller:
             else:
                 job.miss(begun_at)
             self._keeper.read_soon(job)
+
+    def _note_bad_lines(self, lines: tuple[str, ...]) -> None:
+        # A job of somebody else with a line end in its comment stays in the queue for days: said once.
+        for line in set(lines) - self._bad_lines:
+            BAD_OUTPUT.labels("squeue").inc()
+            log.warning("squeue_line_unreadable", line=line[:500])
+        self._bad_lines = set(lines)
 
     def _note_failure(self, error: str) -> None:
         POLL_FAILURES.inc()

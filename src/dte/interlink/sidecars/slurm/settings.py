@@ -14,7 +14,7 @@ from dte.runtime.errors import Refused
 from dte.runtime.settings import AdminSettings, Settings
 
 from .flags import OWNED_FLAGS, REFUSED_FLAGS, Flag, split_flags
-from .quantities import parse_slurm_memory
+from .memory import parse_slurm_memory
 
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
 
@@ -129,7 +129,7 @@ class SlurmSettings(Settings):
 
     socket: str = Field(default="", alias="Socket")
     """Where it listens: `unix:///run/dte/interlink-slurm/ACCOUNT.sock`. Empty: SidecarPort."""
-    sidecar_port: int | None = Field(default=None, alias="SidecarPort", ge=1, le=65535)
+    sidecar_port: int | None = Field(default=None, alias="SidecarPort", ge=1, le=65535, validate_default=True)
     """TCP port on 127.0.0.1, used when Socket is empty. Anybody with a login on the host reaches it: prefer Socket."""
     data_root_folder: Annotated[Path, AfterValidator(_a_job_root)] = Field(alias="DataRootFolder")
     """Job directories are made here. Shared with the compute nodes, owned by the account, mode 0700."""

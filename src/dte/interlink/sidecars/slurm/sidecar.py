@@ -46,7 +46,10 @@ class SlurmSidecar:
 
     @contextlib.asynccontextmanager
     async def owning(self) -> AsyncIterator[None]:
-        """Own the job root, records loaded. Raises ConfigError when another sidecar does, Unavailable on a hung mount."""
+        """Own the job root, with the records loaded.
+
+        Raises ConfigError when another sidecar owns it, Unavailable when the mount hangs.
+        """
         root = self.settings.data_root_folder
         me = await self._pool.run(take_root, root)
         try:

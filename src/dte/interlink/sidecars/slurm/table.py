@@ -92,7 +92,8 @@ class JobTable:
         await self.store.save(record)
         if record.job_id != job.record.job_id:
             job.known_since = self.clock()
-            job.stop_sent_at = None  # whatever was told to end, it was another job
+            # Whatever was seen of, or said to, the other job:
+            job.queue = job.missing_since = job.stop_sent_at = None
             job.next_stop_at = 0.0
         if record.state is not job.record.state:
             log.info("job_" + record.state.value, pod_uid=job.uid, pod=record.pod_name, job_id=record.job_id)
