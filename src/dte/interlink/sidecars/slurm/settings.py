@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path, PurePosixPath
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from dte.interlink.upstream_keys import UPSTREAM_KEYS
 from dte.runtime.address import Address, TcpAddress, parse_address
@@ -129,7 +129,7 @@ class SlurmSettings(Settings):
 
     socket: str = Field(default="", alias="Socket")
     """Where it listens: `unix:///run/dte/interlink-slurm/ACCOUNT.sock`. Empty: SidecarPort."""
-    sidecar_port: int | None = Field(default=None, alias="SidecarPort", ge=1, le=65535, validate_default=True)
+    sidecar_port: int | None = Field(default=None, alias="SidecarPort", ge=1, le=65535)
     """TCP port on 127.0.0.1, used when Socket is empty. Anybody with a login on the host reaches it: prefer Socket."""
     data_root_folder: Annotated[Path, AfterValidator(_a_job_root)] = Field(alias="DataRootFolder")
     """Job directories are made here. Shared with the compute nodes, owned by the account, mode 0700."""
@@ -200,6 +200,12 @@ class SlurmSettings(Settings):
 
     # Cross checks are field validators, so that they come in the same report as every other problem;
     # a field that failed is absent from info.data.
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_the_absent_port(cls, raw: Any) -> Any:
+        # An absent key is not validated; None is, and under the file's spelling.
+        return {"SidecarPort": None, **raw} if isinstance(raw, dict) else raw
 
     @field_validator("socket")
     @classmethod
