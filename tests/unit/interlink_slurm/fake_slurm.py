@@ -9,6 +9,8 @@ from dte.interlink.sidecars.slurm.parse import Exit, Listing, NodeLine, QueueJob
 from dte.interlink.sidecars.slurm.states import is_final
 from dte.runtime.errors import DteError, Unavailable
 
+NO_ERROR = Exit(0, 0)
+
 
 class Fault(Enum):
     """How a call goes wrong."""
@@ -35,7 +37,7 @@ class FakeSlurm:
     def jobs_of(self, uid: str) -> list[QueueJob]:
         return [job for job in {**self.purged, **self.jobs}.values() if job.name == uid]
 
-    def set(self, job_id: str, state: str, exit_: Exit = Exit(0, 0), **changes: object) -> None:
+    def move(self, job_id: str, state: str, exit_: Exit = NO_ERROR, **changes: object) -> None:
         """Move a job on."""
         self.jobs[job_id] = replace(self.jobs[job_id], state=state, exit=exit_, **changes)
 
@@ -105,7 +107,7 @@ class FakeSlurm:
     def _cancel_if(self, job_id: str, states: set[str]) -> None:
         job = self.jobs.get(job_id)
         if job is not None and job.state in states and not is_final(job.state):
-            self.set(job_id, "CANCELLED")
+            self.move(job_id, "CANCELLED")
 
 
 def _lose_answer(fault: Fault | None) -> None:

@@ -12,11 +12,12 @@ from dte.interlink.sidecars.slurm.record import ContainerName
 from dte.interlink.sidecars.slurm.states import PHASE_OF_STATE
 from tests.unit.interlink_slurm.test_record import RECORD
 
+NO_ERROR = Exit(0, 0)
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 RECORDED = replace(RECORD, job_id="29", containers=(ContainerName("a", "img"), ContainerName("b", "img")))
 
 
-def queue(state, exit_=Exit(0, 0)):
+def queue(state, exit_=NO_ERROR):
     return QueueJob("29", state, exit_, "Priority", 1, 1767225600, 1767225660, "/d", "uid", "")
 
 

@@ -15,7 +15,7 @@ from dte.interlink.sidecars.slurm.refusals import Answer, answer_of, words_of
         "sbatch: error: Batch job submission failed: Requested reservation not usable now",
         "sbatch: error: AssocMaxSubmitJobLimit\nsbatch: error: Batch job submission failed: Job violates "
         "accounting/QOS policy (job submit limit, user's size and/or time limits)",
-        "sbatch: error: Munge encode failed: Failed to access \"/run/munge/munge.socket.2\"",
+        'sbatch: error: Munge encode failed: Failed to access "/run/munge/munge.socket.2"',
         "ssh: connect to host login.example port 22: No route to host",
     ],
 )

@@ -51,7 +51,15 @@ def test_all_problems_come_in_one_report():
 
     keys = [problem.split(": ")[1] for problem in found]
     assert keys == sorted(
-        ["DataRootFolder", "DefaultFlavor", "FlagsAllowed", "JobUmask", "NoSuchKey", "Nodes.n.Partitions", "PollInterval"]
+        [
+            "DataRootFolder",
+            "DefaultFlavor",
+            "FlagsAllowed",
+            "JobUmask",
+            "NoSuchKey",
+            "Nodes.n.Partitions",
+            "PollInterval",
+        ]
     )
     assert all(problem.startswith("twin01.yaml: ") for problem in found)
 

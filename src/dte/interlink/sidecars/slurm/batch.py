@@ -70,5 +70,8 @@ class BatchSystem(Protocol):
         ...
 
     async def nodes(self, partitions: Sequence[str]) -> tuple[NodeLine, ...]:
-        """The nodes of these partitions (empty: of all), one entry for each node and partition."""
+        """The nodes of these partitions (empty: of all), one entry for each node and partition.
+
+        Raises BadOutput when they cannot be understood.
+        """
         ...

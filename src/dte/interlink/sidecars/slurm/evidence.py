@@ -113,7 +113,7 @@ def _guess(name: str, kind: Kind, record: Record, evidence: Evidence) -> Contain
             return ContainerState(kind, ContainerPhase.RUNNING, started_at=_moment(queue.started_at))
         return _waiting(kind, "ContainerCreating", f"{where}; no word of its containers yet")
     if phase_of(queue.state) is Phase.WAITING:
-        return _waiting(kind, queue.reason or queue.state, where)
+        return _waiting(kind, queue.state if queue.reason in {"", "None"} else queue.reason, where)
     return _waiting(kind, queue.state, f"{where}; waiting for its status file")
 
 

@@ -34,7 +34,7 @@ class Owner:
 def this_process() -> Owner:
     """The owner that this process is."""
     pid = os.getpid()
-    return Owner(socket.gethostname(), _BOOT_ID.read_text().strip(), pid, _start_time(pid) or 0)
+    return Owner(socket.gethostname(), _BOOT_ID.read_text().strip(), pid, start_time(pid) or 0)
 
 
 def take_root(root: Path) -> Owner:
@@ -86,12 +86,13 @@ def _require_dead(other: Owner, me: Owner, path: Path) -> None:
                 "stop that one, or remove the file if that host is gone"
             ]
         )
-    alive = other.boot_id == me.boot_id and _start_time(other.pid) == other.started
+    alive = other.boot_id == me.boot_id and start_time(other.pid) == other.started
     if alive:
         raise ConfigError([f"{path}: the job root is owned by pid {other.pid} of this host; stop that sidecar first"])
 
 
-def _start_time(pid: int) -> int | None:
+def start_time(pid: int) -> int | None:
+    """When a process of this host started, in clock ticks since boot; None when there is none."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         return int(fields[_START_TIME_FIELD])

@@ -1,0 +1,72 @@
+import json
+from dataclasses import replace
+
+import msgspec
+import pytest
+
+from dte.interlink.sidecars.slurm.owner import OWNER_FILE, release_root, start_time, take_root, this_process
+from dte.runtime.errors import ConfigError
+
+
+def write_owner(root, **changes):
+    (root / OWNER_FILE).write_bytes(msgspec.json.encode(replace(this_process(), **changes)))
+
+
+def test_a_free_root_is_taken_and_given_back(tmp_path):
+    root = tmp_path / "jobs"
+
+    me = take_root(root)
+
+    assert json.loads((root / OWNER_FILE).read_text())["pid"] == me.pid
+    assert root.stat().st_mode & 0o777 == 0o700
+    release_root(root, me)
+    assert list(root.iterdir()) == []
+
+
+def test_a_live_owner_keeps_the_root(tmp_path):
+    # Process 1 is alive on every machine.
+    write_owner(tmp_path, pid=1, started=start_time(1))
+
+    with pytest.raises(ConfigError, match="owned by pid 1 of this host; stop that sidecar first"):
+        take_root(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"pid": 4194304 + 1}, id="no such process"),
+        pytest.param({"pid": 1, "started": 123456789}, id="another process with that pid"),
+        pytest.param({"pid": 1, "boot_id": "before"}, id="before a reboot"),
+    ],
+)
+def test_a_dead_owner_of_this_host_is_replaced(tmp_path, changes):
+    write_owner(tmp_path, **changes)
+
+    assert take_root(tmp_path) == this_process()
+
+
+def test_an_owner_on_another_host_keeps_the_root_because_it_cannot_be_asked(tmp_path):
+    write_owner(tmp_path, host="edge2", boot_id="other")
+
+    with pytest.raises(ConfigError, match="on host edge2.*remove the file if that host is gone"):
+        take_root(tmp_path)
+
+
+def test_a_file_that_was_cut_off_is_nobodys(tmp_path):
+    (tmp_path / OWNER_FILE).write_text("{")
+
+    assert take_root(tmp_path) == this_process()
+
+
+def test_a_root_that_cannot_be_made_is_a_configuration_problem(tmp_path):
+    with pytest.raises(ConfigError, match="must belong to the account"):
+        take_root(tmp_path / "no" / "such")
+
+
+def test_the_owner_file_of_another_is_left_alone_at_the_end(tmp_path):
+    me = take_root(tmp_path)
+    write_owner(tmp_path, host="edge2")
+
+    release_root(tmp_path, me)
+
+    assert (tmp_path / OWNER_FILE).exists()

@@ -1,0 +1,125 @@
+import pytest
+
+from dte.interlink.sidecars.slurm.record import State
+from dte.runtime.errors import Unavailable
+from tests.unit.interlink_slurm.fake_slurm import Fault
+from tests.unit.interlink_slurm.pods import OTHER_UID, a_pod
+from tests.unit.interlink_slurm.site import GRACE_S
+
+
+async def test_a_waiting_job_is_dropped_and_the_pod_is_terminal_at_the_next_look(site):
+    await site.create()
+
+    await site.stopper.delete(a_pod())
+    await site.round()
+
+    assert site.batch.jobs["1"].state == "CANCELLED"
+    assert site.state()[1]["exitCode"] == 143
+    assert site.job().record.state is State.DELETED
+
+
+async def test_a_running_job_is_told_to_end_and_its_file_decides(site):
+    await site.create()
+    site.batch.move("1", "RUNNING")
+    site.write_status(main=None)
+    await site.round()
+
+    await site.stopper.delete(a_pod())
+    site.write_status(main=7, over=True)
+    await site.keeper.tick()
+
+    assert site.batch.called("stop") == [("stop", "1")]
+    assert site.batch.called("cancel") == []
+    assert site.state()[1]["exitCode"] == 7
+
+
+async def test_a_running_job_is_cancelled_only_after_its_grace_period(site):
+    await site.create(a_pod(terminationGracePeriodSeconds=100))
+    site.batch.move("1", "RUNNING")
+    await site.stopper.delete(a_pod())
+    await site.round(100)
+    assert site.batch.called("cancel") == []
+
+    await site.round(11)
+
+    assert site.batch.called("cancel") == [("cancel", "1")]
+    await site.round()
+    assert site.job().record.state is State.DELETED
+
+
+async def test_deleting_twice_signals_once(site):
+    await site.create()
+    site.batch.move("1", "RUNNING")
+
+    await site.stopper.delete(a_pod())
+    await site.stopper.delete(a_pod())
+
+    assert len(site.batch.called("stop")) == 1
+
+
+async def test_an_unknown_pod_is_none_of_ours(site):
+    await site.stopper.delete(a_pod(uid=OTHER_UID))
+
+    assert site.batch.calls == []
+
+
+async def test_a_delete_that_did_not_get_through_is_on_record_and_goes_on(site):
+    await site.create()
+    site.batch.move("1", "RUNNING")
+    site.batch.faults["stop"] = [Fault.BEFORE]
+    with pytest.raises(Unavailable):
+        await site.stopper.delete(a_pod())
+    await site.start_again()
+
+    await site.round()
+
+    assert len(site.batch.called("stop")) == 2
+    assert site.job().record.state is State.DELETING
+
+
+async def test_deleting_an_unsettled_submit_ends_the_job_that_turns_up(site):
+    site.batch.faults["submit"] = [Fault.AFTER]
+    with pytest.raises(Unavailable):
+        await site.create()
+
+    await site.stopper.delete(a_pod())
+    await site.round()
+    await site.round()
+
+    assert [job.state for job in site.batch.jobs.values()] == ["CANCELLED"]
+    assert site.job().record.state is State.DELETED
+
+
+async def test_deleting_a_submit_that_never_arrived_ends_after_the_grace_time(site):
+    site.batch.faults["submit"] = [Fault.BEFORE]
+    with pytest.raises(Unavailable):
+        await site.create()
+    await site.stopper.delete(a_pod())
+    await site.round()
+    assert site.job().record.state is State.DELETING
+
+    await site.round(GRACE_S)
+
+    assert site.job().record.state is State.DELETED
+
+
+async def test_a_tombstone_keeps_the_end_and_nothing_but_the_record(site):
+    await site.create()
+    site.write_status(main=3, over=True)
+    await site.keeper.tick()
+
+    await site.stopper.delete(a_pod())
+
+    assert [path.name for path in site.directory().iterdir()] == ["record.json"]
+    assert site.state()[1]["exitCode"] == 3
+
+
+async def test_a_tombstone_goes_after_the_retention_time(site):
+    await site.create()
+    await site.stopper.delete(a_pod())
+    await site.round()
+
+    await site.round(7 * 86400 + 1)
+
+    assert not site.directory().exists()
+    assert (await site.create()).job_id == "2"
