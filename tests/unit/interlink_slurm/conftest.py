@@ -1,7 +1,20 @@
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 
 from tests.unit.interlink_slurm.fake_slurm import FakeSlurm
 from tests.unit.interlink_slurm.site import Clock, Site
+
+MEMORY = Path("/dev/shm")
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """In memory where that is possible: every record is fsynced, which a busy disk makes slow."""
+    with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as path:
+        yield Path(path)
 
 
 @pytest.fixture

@@ -1,0 +1,53 @@
+"""What a status round costs the controller."""
+
+import re
+import time
+
+from tests.integration.interlink_slurm.sidecar import Sidecar, a_pod, a_sidecar
+from tests.lab.fixtures import SlurmLab
+
+PODS = 12
+ROUNDS = 4
+RPCS_PER_ROUND = 3
+
+
+def rpcs(slurm: SlurmLab) -> int:
+    """Requests of twin01 that slurmctld served since it started."""
+    match = re.search(r"^\s*twin01\s+\(.*?count:(\d+)", slurm.run("sdiag", user="root"), re.MULTILINE)
+    return int(match[1]) if match else 0
+
+
+def wait_for_polls(sidecar: Sidecar, count: float) -> None:
+    deadline = time.monotonic() + 60
+    while sidecar.metric("dte_slurm_polls_total") < count:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_a_round_costs_three_requests_however_many_pods_there_are(lab_slurm: SlurmLab) -> None:
+    with a_sidecar(lab_slurm) as sidecar, sidecar.running():
+        pods = [a_pod("true", annotations={"slurm-job.vk.io/flags": "--hold"}) for _ in range(PODS)]
+        for pod in pods:
+            sidecar.create(pod)
+        wait_for_polls(sidecar, sidecar.metric("dte_slurm_polls_total") + 2)  # the looks after the submits are over
+        polls, before = sidecar.metric("dte_slurm_polls_total"), rpcs(lab_slurm)
+
+        wait_for_polls(sidecar, polls + ROUNDS)
+        for _ in range(50):
+            assert len(sidecar.call("GET", "/status", pods).json) == PODS
+        after = rpcs(lab_slurm)
+        rounds = sidecar.metric("dte_slurm_polls_total") - polls
+
+        assert 0 < after - before <= RPCS_PER_ROUND * (rounds + 1)  # one may be under way
+
+
+def test_without_unfinished_jobs_the_controller_is_left_alone(lab_slurm: SlurmLab) -> None:
+    with a_sidecar(lab_slurm) as sidecar, sidecar.running():
+        pod = a_pod("true")
+        sidecar.create(pod)
+        sidecar.exit_codes(pod)
+        time.sleep(2)  # more than one interval
+        before = rpcs(lab_slurm)
+        time.sleep(3)
+
+        assert rpcs(lab_slurm) == before
