@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from dte.interlink import pods
 from dte.interlink.virtual_kubelet import pod_status
+from dte.interlink.virtual_kubelet.kept import kept
 from dte.interlink.virtual_kubelet.pod_status import Moment, Status
 from dte.interlink.virtual_kubelet.status_change import JOB_ID_ANNOTATION, Change, change, wording_due_at
 from dte.interlink.virtual_kubelet.steps import Facts, Remote
@@ -46,6 +47,7 @@ class PodRecord:
         self.is_job_id_saved = self.job_id is not None
         # A create may have been in flight when the one before us ended.
         self.may_have_job = self.predates_us or self.job_id is not None
+        self._slim_down()
 
     @property
     def uid(self) -> str:
@@ -102,6 +104,7 @@ class PodRecord:
         """The watch showed the object as it is now."""
         was_terminal = self.is_terminal
         self.pod = pod
+        self._slim_down()
         # Somebody else may end a pod (the garbage collector of terminated pods, an administrator); never back.
         if pods.is_terminal(pod) and not was_terminal:
             self.shown = self.wanted = pods.status(pod)
@@ -152,3 +155,9 @@ class PodRecord:
         self.is_job_id_saved = self.job_id is not None
         self.last_write_at = now
         self.writes += 1
+        self._slim_down()
+
+    def _slim_down(self) -> None:
+        # Nobody creates a pod any more that has a job or an end.
+        if self.is_job_id_saved or self.is_terminal:
+            self.pod = kept(self.pod)
