@@ -1,6 +1,10 @@
-"""A job directory as `write_job` leaves it, and its supervisor run for real, as if inside a batch job."""
+"""A job directory as `write_job` leaves it, and its supervisor run for real, as if inside a batch job.
+
+DTE_JOB_PYTHON names another Python to run it with, as compute nodes have.
+"""
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -29,8 +33,17 @@ def order(name: str, *argv: str, kind: str = "main", **more: Any) -> dict[str, A
     return {"name": name, "kind": kind, "argv": list(argv), "env": [], "working_dir": None, "mounts": [], **more}
 
 
-def shell(name: str, text: str, **more: Any) -> dict[str, Any]:
-    return order(name, "/bin/sh", "-c", text, **more)
+def shell(name: str, text: str, *arguments: str, **more: Any) -> dict[str, Any]:
+    return order(name, "/bin/sh", "-c", text, *arguments, **more)
+
+
+def is_running(process_id: int) -> bool:
+    """Whether there is such a process that is not dead already and waited for."""
+    try:
+        fields = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return fields[0] not in "ZX"
 
 
 class Job:
@@ -102,6 +115,6 @@ class Job:
 
 @pytest.fixture
 def job(tmp_path: Path) -> Iterator[Job]:
-    made = Job(tmp_path / "jobs", sys.executable)
+    made = Job(tmp_path / "jobs", os.environ.get("DTE_JOB_PYTHON", sys.executable))
     yield made
     made.close()

@@ -8,7 +8,7 @@ import pytest
 
 from dte.interlink.jobs.status import Phase
 from dte.interlink.jobs.supervisor import sandbox_problem
-from tests.unit.jobs.conftest import Job, order, shell
+from tests.unit.jobs.conftest import Job, is_running, order, shell
 
 PROBLEM = sandbox_problem(b"bwrap")
 needs_mounts = pytest.mark.skipif(PROBLEM is not None, reason=str(PROBLEM))
@@ -130,7 +130,7 @@ def test_kill_9_of_the_supervisor_ends_a_sandbox(job: Job) -> None:
     job.wait_for(lambda: job.status().containers["c"].phase is Phase.RUNNING)
     process.kill()
     process.wait(30)
-    job.wait_for(lambda: not Path(f"/proc/{int(job.log('c'))}").exists())
+    job.wait_for(lambda: not is_running(int(job.log("c"))))
 
 
 @needs_mounts

@@ -16,7 +16,9 @@ from dte.runtime.errors import BadOutput
 CHUNK_BYTES = 1 << 18
 RECORD_BYTES = 34
 _RECORD = re.compile(rb"([0-9a-f]{16}) ([0-9a-f]{16})\n")
-_RECORDS_PER_BLOCK = 1024
+_RECORDS_PER_BLOCK = 64
+_NEAR = 16
+"""Records that are tried before all are searched."""
 _LINE = re.compile(rb"[^\n]*\n|[^\n]+")
 
 
@@ -45,13 +47,21 @@ class _Descriptor:
         return os.pread(self.number, size, offset)
 
 
+@dataclass(frozen=True, slots=True)
+class Burst:
+    """Bytes that count as written at one time, up to offset `end`."""
+
+    time_ns: int
+    end: int
+
+
 class TimeIndex:
     """When the bytes of a log were written: records of (offset, time), both ascending; the file grows."""
 
     def __init__(self, path: Path) -> None:
         self._file = _Descriptor(path)
         self._block_number = -1
-        self._block = b""
+        self._block: list[tuple[int, int]] = []
         self._current = 0
 
     def __len__(self) -> int:
@@ -61,27 +71,34 @@ class TimeIndex:
     def record(self, number: int) -> tuple[int, int]:
         """Offset and Unix time in nanoseconds. Raises BadOutput for a record that no supervisor writes."""
         block_number, place = divmod(number, _RECORDS_PER_BLOCK)
-        start = place * RECORD_BYTES
-        if block_number != self._block_number or len(self._block) < start + RECORD_BYTES:
+        if block_number != self._block_number or place >= len(self._block):
             size = _RECORDS_PER_BLOCK * RECORD_BYTES
-            self._block = self._file.read(size, block_number * size)
+            self._block = [
+                (int(match[1], 16), int(match[2], 16))
+                for match in _RECORD.finditer(self._file.read(size, block_number * size))
+            ]
             self._block_number = block_number
-        match = _RECORD.fullmatch(self._block, start, start + RECORD_BYTES)
-        if match is None:
+        if place >= len(self._block):
             raise BadOutput(f"record {number} of a log's index is not what a supervisor writes")
-        return int(match[1], 16), int(match[2], 16)
+        return self._block[place]
 
-    def time_of(self, offset: int) -> int | None:
-        """When the byte at `offset` was written; None while the index is empty. Cheap for ascending offsets."""
+    def burst_of(self, offset: int, end: int) -> Burst | None:
+        """The burst that the byte at `offset` belongs to; None while the index is empty.
+
+        `end` is how far the log was read, after which there may be bursts that are not looked for. Cheap for
+        ascending offsets.
+        """
         count = len(self)
         if not count:
             return None
         if self.record(self._current)[0] > offset:
             self._current = 0
-        if self._current + 1 < count and self.record(self._current + 1)[0] <= offset:
+        later = range(self._current, min(self._current + _NEAR, count))
+        if self.record(later[-1])[0] <= offset:
             later = range(self._current, count)
-            self._current += bisect_right(later, offset, key=lambda number: self.record(number)[0]) - 1
-        return self.record(self._current)[1]
+        self._current += max(bisect_right(later, offset, key=lambda number: self.record(number)[0]) - 1, 0)
+        following = self._current + 1
+        return Burst(self.record(self._current)[1], self.record(following)[0] if following < count else end)
 
     def offset_since(self, time_ns: int) -> int | None:
         """Where the first byte written at or after `time_ns` is; None when there is none yet."""
@@ -100,6 +117,8 @@ class LogReader:
         self._index: TimeIndex | None = None
         self._offset = 0
         self._at_line_start = True
+        self._stamp = b""
+        self._stamp_end = 0
         self._sent_bytes = 0
         self.is_done = False
         """Nothing more will come: the limit is reached, or a restart has put another log in this one's place."""
@@ -163,24 +182,34 @@ class LogReader:
         offset = self._offset - len(raw)
         for match in _LINE.finditer(raw):
             line = match[0]
-            parts.append(self._stamp(offset) + line if self._at_line_start else line)
+            if self._at_line_start:
+                if offset >= self._stamp_end:
+                    self._find_stamp(offset)
+                parts.append(self._stamp)
+            parts.append(line)
             self._at_line_start = line.endswith(b"\n")
             offset += len(line)
         return b"".join(parts)
 
-    def _stamp(self, offset: int) -> bytes:
-        """The time of the byte at `offset`; without an index, that of the last write to the log."""
+    def _find_stamp(self, offset: int) -> None:
+        """The time of the byte at `offset`, and how far it goes; without an index, that of the log's last write."""
         assert self._file is not None
         index = self._open_index()
-        time_ns = None if index is None else index.time_of(offset)
-        if time_ns is None:
-            time_ns = os.fstat(self._file.number).st_mtime_ns
-        seconds, nanoseconds = divmod(time_ns, 10**9)
-        try:
-            moment = datetime.fromtimestamp(seconds, UTC)
-        except (ValueError, OverflowError, OSError) as error:
-            raise BadOutput(f"a log's index has the impossible time {time_ns}") from error
-        return f"{moment:%Y-%m-%dT%H:%M:%S}.{nanoseconds:09d}Z ".encode()
+        # An index record is written before its bytes: for what was read the index is complete.
+        burst = None if index is None else index.burst_of(offset, self._offset)
+        if burst is None:
+            burst = Burst(os.fstat(self._file.number).st_mtime_ns, self._offset)
+        self._stamp, self._stamp_end = stamp(burst.time_ns), burst.end
+
+
+def stamp(time_ns: int) -> bytes:
+    """What goes before a line: RFC 3339 in UTC with nine digits, and a space, as kubelet has it."""
+    seconds, nanoseconds = divmod(time_ns, 10**9)
+    try:
+        moment = datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError, OSError) as error:
+        raise BadOutput(f"a log's index has the impossible time {time_ns}") from error
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{nanoseconds:09d}Z ".encode()
 
 
 def tail_offset(file: _Descriptor, lines: int, size: int) -> int:
