@@ -5,6 +5,7 @@ import os
 import signal
 import stat
 import time
+from pathlib import Path
 
 import pytest
 
@@ -103,7 +104,9 @@ def test_arguments_and_variables_arrive_byte_for_byte(job: Job) -> None:
 
 def test_a_container_has_its_variables_and_the_jobs_but_nothing_else(job: Job) -> None:
     job.prepare(order("c", "env", "-0", env=[["A", "1"], ["TMPDIR", "/mine"]]))
-    job.start(SECRET="s", SLURM_JWT="s", SLURM_NTASKS="4", TMPDIR="/jobs", CUDA_VISIBLE_DEVICES="0").wait(30)
+    job.start(
+        SECRET="s", SLURM_JWT="s", SLURM_EXPORT_ENV="NIL", SLURM_NTASKS="4", TMPDIR="/jobs", CUDA_VISIBLE_DEVICES="0"
+    ).wait(30)
     found = dict(item.split("=", 1) for item in job.log("c").decode().split("\0") if item)
     assert {key: found.pop(key) for key in ("A", "TMPDIR", "SLURM_NTASKS", "SLURM_JOB_ID", "CUDA_VISIBLE_DEVICES")} == {
         "A": "1",
@@ -148,6 +151,20 @@ def test_much_output_is_complete_and_its_index_small(job: Job) -> None:
     job.run(shell("c", "head -c 100000000 /dev/zero"))
     assert job.files.log("c").stat().st_size == 100_000_000
     assert job.files.log_index("c").stat().st_size < 34 * 1000
+
+
+def test_a_full_disk_does_not_stop_the_program(tmp_path: Path) -> None:
+    log, index = tmp_path / "log", tmp_path / "index"
+    reader, writer = supervisor.output_pipe()
+    pump = supervisor.Pump(reader, str(log), str(index))
+    full = os.open("/dev/full", os.O_WRONLY)
+    os.dup2(full, pump.log)
+    os.write(writer, b"lost\n")
+    os.close(writer)
+    pump.run()
+    assert pump.lost_bytes == 5
+    assert index.stat().st_size == log_files.RECORD_BYTES
+    os.close(full)
 
 
 def test_every_file_is_private_to_the_job(job: Job) -> None:

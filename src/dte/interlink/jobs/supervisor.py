@@ -39,7 +39,8 @@ FAR_AWAY_S = 3600.0
 GPU_CHOICES = ("CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "GPU_DEVICE_ORDINAL", "ZE_AFFINITY_MASK")
 INHERITED = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "TMPDIR", "LD_LIBRARY_PATH", *GPU_CHOICES)
 INHERITED_PREFIX = "SLURM_"
-NEVER_INHERITED = "SLURM_JWT"
+NEVER_INHERITED = ("SLURM_JWT", "SLURM_EXPORT_ENV")
+"""A credential, and what would make srun start its tasks without the container's variables."""
 
 
 class MountRefused(Exception):
@@ -264,16 +265,21 @@ class Sandbox:
         for place in sorted(self.rebuilt, key=depth):
             result += [] if place == b"/" else [b"--tmpfs", place]
             for name in self.look.children(place):
-                path = join(place, name)
-                if self.look.kind(path) == "link":
-                    result += [b"--symlink", self.look.link_target(path), path]
-                else:
-                    result += [b"--dev-bind-try", path, path]
+                result += self.bound_back(join(place, name))
         for place, mount in self.mounts.items():
             result += [b"--ro-bind" if mount.read_only else b"--bind", mount.source, place]
         for place in sorted(self.rebuilt, key=depth):
             result += [] if self.look.is_scratch(place) else [b"--remount-ro", place]
         return result
+
+    def bound_back(self, path: bytes) -> List[bytes]:
+        """The same thing at its place in a new tmpfs; what may not be looked at (another user's FUSE) is left out."""
+        try:
+            if self.look.kind(path) == "link":
+                return [b"--symlink", self.look.link_target(path), path]
+        except OSError:
+            return []
+        return [b"--dev-bind-try", path, path]
 
 
 def plan_sandbox(mounts: Iterable[Mount], look: HostFiles, directory: bytes) -> Sandbox:
@@ -331,46 +337,41 @@ class Started(NamedTuple):
     """The program: leader of its session and process group."""
 
 
-def start(program: Program, wrapper: Sequence[bytes], log: int) -> Started:
-    """Run `program`, output to descriptor `log`, behind the command `wrapper`. Raises StartFailed."""
-    ours, theirs = socket.socketpair()
+def start_program(program: Program, wrapper: Sequence[bytes], log: int) -> Started:
+    """Run `program`, output to descriptor `log`, behind the command `wrapper`. Raises StartFailed, OSError."""
     complaints, complain = os.pipe()
-    interpreter = [os.fsencode(sys.executable), b"-I", b"-S", b"-"]
-    numbers = [b"%d" % theirs.fileno(), b"%d" % log]
-    try:
-        with open(__file__, "rb") as this_file:
-            child = subprocess.Popen(
-                [*wrapper, *interpreter, *numbers],
-                stdin=this_file,
-                stdout=complain,
-                stderr=complain,
-                pass_fds=(theirs.fileno(), log),
-            )
-        child.returncode = 0  # `Supervisor.reap` waits for it, not subprocess
-        theirs.close()
-        answer = converse(ours, program)
-    except OSError as error:
-        raise StartFailed(START_FAILED, "ContainerCannotRun", str(error)) from error
-    finally:
-        ours.close()
-        theirs.close()
-        os.close(complain)
-    with os.fdopen(complaints, "rb") as file:
-        os.set_blocking(file.fileno(), False)
-        group, failure = answer
+    ours, theirs = socket.socketpair()
+    with os.fdopen(complaints, "rb") as words, ours:
+        os.set_blocking(complaints, False)
+        try:
+            child = start_launcher(wrapper, theirs.fileno(), log, complain)
+        finally:
+            theirs.close()
+            os.close(complain)
+        group, failure = converse(ours, program)
+        if group is not None and failure is None:
+            return Started(child, group)
+        os.waitpid(child, 0)
         if failure is not None:
-            os.waitpid(child.pid, 0)
-            raise StartFailed(int(failure[0]), "ContainerCannotRun", str(failure[1]))
-        if group is None:
-            os.waitpid(child.pid, 0)
-            words = (file.read(4096) or b"").decode("utf-8", "replace").strip()
-            reason = "MountsUnavailable" if wrapper else "ContainerCannotRun"
-            raise StartFailed(START_FAILED, reason, words or "the launcher ended without a word")
-        return Started(child.pid, group)
+            raise StartFailed(failure[0], "ContainerCannotRun", failure[1])
+        message = (words.read(4096) or b"").decode("utf-8", "replace").strip()
+        reason = "MountsUnavailable" if wrapper else "ContainerCannotRun"
+        raise StartFailed(START_FAILED, reason, message or "the launcher ended without a word")
 
 
-def converse(control: socket.socket, program: Program) -> Tuple[Optional[int], Optional[List[Any]]]:
-    """Tell the launcher what to run. Returns the program's process id and why it did not start, if so.
+def start_launcher(wrapper: Sequence[bytes], control: int, log: int, complain: int) -> int:
+    """Run this file once more, as `launch`. Its source is its input: a mount may hide the job directory."""
+    interpreter = [os.fsencode(sys.executable), b"-I", b"-S", b"-", b"%d" % control, b"%d" % log]
+    with open(__file__, "rb") as source:
+        child = subprocess.Popen(
+            [*wrapper, *interpreter], stdin=source, stdout=complain, stderr=complain, pass_fds=(control, log)
+        )
+    child.returncode = 0  # not for subprocess to wait for: `Supervisor.reap` does
+    return child.pid
+
+
+def converse(control: socket.socket, program: Program) -> Tuple[Optional[int], Optional[Tuple[int, str]]]:
+    """Tell the launcher what to run. Returns the program's process id, and exit code and reason if it did not start.
 
     The id is None when not even the launcher came up. The end of its side means that the program runs.
     """
@@ -380,7 +381,10 @@ def converse(control: socket.socket, program: Program) -> Tuple[Optional[int], O
     words = receive_all(control).split(b"\n", 1)
     if len(words) < 2:
         return None, None
-    return int(words[0]), json.loads(words[1].decode()) if words[1] else None
+    if not words[1]:
+        return int(words[0]), None
+    code, reason = json.loads(words[1].decode())
+    return int(words[0]), (code, reason)
 
 
 def receive_all(control: socket.socket) -> bytes:
@@ -489,6 +493,7 @@ class Pump(threading.Thread):
         self.log = os.open(log_path, flags, 0o640)
         self.index = os.open(index_path, flags, 0o640)
         self.lost_bytes = 0
+        self.index_bytes = 0
 
     def run(self) -> None:
         offset, indexed_at = 0, 0.0
@@ -498,7 +503,7 @@ class Pump(threading.Thread):
                 break
             now = max(time.time(), indexed_at)  # a clock set back must not unsort the index
             if now - indexed_at >= self.INDEX_EVERY_S:
-                self.append(self.index, b"%016x %016x\n" % (offset, int(now * 1e9)))
+                self.add_to_index(offset, int(now * 1e9))
                 indexed_at = now
             written = self.append(self.log, data)
             offset += written
@@ -506,6 +511,13 @@ class Pump(threading.Thread):
             if len(data) < self.PIPE_BYTES // 32:
                 time.sleep(self.GATHER_S)
         self.close()
+
+    def add_to_index(self, offset: int, time_ns: int) -> None:
+        record = b"%016x %016x\n" % (offset, time_ns)
+        if self.append(self.index, record) == len(record):
+            self.index_bytes += len(record)
+        else:  # records must stay where their number says
+            os.ftruncate(self.index, self.index_bytes)
 
     def append(self, descriptor: int, data: bytes) -> int:
         """How much could be written. A full disk must not stop the program, so the rest is lost, and said so."""
@@ -706,7 +718,7 @@ class Supervisor:
             container.pump = Pump(reader, self.path(container.file("out")), self.path(container.file("idx")))
             container.pump.start()
             try:
-                container.started = start(self.program(container), wrapper, writer)
+                container.started = start_program(self.program(container), wrapper, writer)
             finally:
                 os.close(writer)
         except MountRefused as error:
@@ -790,7 +802,7 @@ class Supervisor:
         if not is_final and not is_stopping and should_restart(self.spec["restart_policy"], container.kind, code):
             self.restart_later(container, end, now - (container.started_at or now))
         else:
-            self.close(container, end)
+            self.end_for_good(container, end)
         self.publish()
 
     def restart_later(self, container: Container, end: Dict[str, Any], ran_s: float) -> None:
@@ -804,7 +816,7 @@ class Supervisor:
         message = "back-off %gs restarting failed container" % container.backoff_s
         container.state = {"state": "waiting", "reason": "CrashLoopBackOff", "message": message}
 
-    def close(self, container: Container, end: Dict[str, Any]) -> None:
+    def end_for_good(self, container: Container, end: Dict[str, Any]) -> None:
         container.state = dict(end, state="terminated")
         container.is_over = True
         container.restart_at = None
@@ -885,22 +897,26 @@ def make_mount_point(point: MountPoint) -> None:
     if point.is_directory:
         os.makedirs(point.path, mode=0o755, exist_ok=True)
     else:
-        os.close(os.open(point.path, os.O_WRONLY | os.O_CREAT, 0o644))
+        os.close(os.open(point.path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o644))
 
 
 def inherited_environment(job: "os._Environ[bytes]") -> Dict[str, str]:
     """What a container has besides its own variables: of the job's only what it needs to work here."""
-    user = pwd.getpwuid(os.getuid())
+    try:
+        user = pwd.getpwuid(os.getuid())
+        name, home = user.pw_name, user.pw_dir
+    except KeyError:  # a node without the site's directory service
+        name, home = str(os.getuid()), "/"
     result = {
         "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-        "HOME": user.pw_dir,
-        "USER": user.pw_name,
-        "LOGNAME": user.pw_name,
+        "HOME": home,
+        "USER": name,
+        "LOGNAME": name,
         "TMPDIR": "/tmp",  # noqa: S108 - what POSIX calls it when nobody says otherwise
     }
     for raw_name, raw_value in job.items():
         name = raw_name.decode("utf-8", "replace")
-        if name in INHERITED or (name.startswith(INHERITED_PREFIX) and name != NEVER_INHERITED):
+        if name in INHERITED or (name.startswith(INHERITED_PREFIX) and name not in NEVER_INHERITED):
             result[name] = raw_value.decode("utf-8", "replace")
     return result
 
