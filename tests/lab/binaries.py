@@ -117,7 +117,13 @@ def etcd() -> Path:
 
     def make(directory: Path) -> None:
         say("unpacking etcd")
-        _run(["apt-get", "--quiet", "download", "etcd-server"], cwd=directory, limit_s=300)
+        download = ["apt-get", "--quiet", "download", "etcd-server"]
+        try:
+            _run(download, cwd=directory, limit_s=300)
+        except LabError:
+            # Lists older than the mirror name a package that is no longer there.
+            _run(["apt-get", "--quiet", "update"], cwd=directory, limit_s=300)
+            _run(download, cwd=directory, limit_s=300)
         package = next(directory.glob("etcd-server_*.deb"))
         _run(["dpkg-deb", "--extract", package.name, "unpacked"], cwd=directory, limit_s=60)
         (directory / "unpacked/usr/bin/etcd").rename(directory / "etcd")
