@@ -80,6 +80,8 @@ def test_all_problems_come_in_one_report():
         pytest.param({"Flavors": {"a": {"SlurmFlags": ["--job-name=x"]}}}, "--job-name", id="owned option"),
         pytest.param({"Flavors": {"a": {"SlurmFlags": ["--array=1-2"]}}}, "--array", id="refused option"),
         pytest.param({"Flavors": {"a": {"FlagsForced": ["-z"]}}}, "-z", id="unknown option"),
+        pytest.param({"Flavors": {"a": {"UID": 2002}}}, "a sidecar for each account", id="another user"),
+        pytest.param({"Flavors": {"a": {"Time": 43200}}}, "Flavors.a.Time", id="a time that YAML made a number"),
         pytest.param({"FlagsForced": ["--uid=0"]}, "FlagsForced.0", id="uid"),
         pytest.param({"FlagsAllowed": ["export"]}, "export", id="owned option allowed"),
         pytest.param({"Flavors": {"a": {"MemoryDefault": "many"}}}, "16G", id="no memory size"),
@@ -93,11 +95,3 @@ def test_a_wrong_value_is_named_with_what_to_write(changes, text):
 
 def test_a_list_of_allowed_options_knows_options_without_value():
     assert load(FlagsAllowed=["exclusive", "time", "contiguous"]).flags_allowed is not None
-
-
-def test_every_setting_says_in_a_docstring_what_it_is():
-    source = Path(__import__("dte.interlink.sidecars.slurm.settings", fromlist=["x"]).__file__).read_text()
-    fields = [line for line in source.splitlines() if line.startswith("    ") and "alias=" in line]
-
-    documented = source.count('"""\n', source.index("class TaintSettings"))
-    assert documented >= len(fields)

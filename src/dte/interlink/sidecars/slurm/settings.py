@@ -108,6 +108,13 @@ class FlavorSettings(Settings):
     flags_forced: tuple[SiteFlag, ...] = Field(default=(), alias="FlagsForced")
     """sbatch options that win over everything a pod asks for."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _no_other_user(cls, raw: Any) -> Any:
+        if isinstance(raw, dict) and raw.get("UID"):
+            raise ValueError(f"UID cannot be used: {REFUSED_FLAGS['uid']}; run a sidecar for each account")
+        return {key: value for key, value in raw.items() if key != "UID"} if isinstance(raw, dict) else raw
+
 
 class NodeSettings(Settings):
     """What stands behind one virtual node."""
