@@ -1,4 +1,4 @@
-"""SlurmCommands against programs that print what SLURM printed, or ended as it did."""
+"""SlurmCommands against programs that print what Slurm printed, or ended as it did."""
 
 import stat
 from pathlib import Path

@@ -25,7 +25,7 @@ from .store import read_records
 
 log = structlog.get_logger()
 
-app = typer.Typer(no_args_is_help=True, help="The sidecar of one SLURM account: pods in, batch jobs out.")
+app = typer.Typer(no_args_is_help=True, help="The sidecar of one Slurm account: pods in, batch jobs out.")
 
 ALL_FLAGS_WARNING: Final = "FlagsAllowed is not set: a pod may set any sbatch option that is not refused"
 HEADINGS: Final = ("POD", "UID", "STATE", "JOB", "NODE", "CREATED")

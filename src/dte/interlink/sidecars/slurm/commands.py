@@ -1,4 +1,4 @@
-"""sbatch, squeue, sacct, scancel, sinfo: the only place that calls SLURM. How each behaves: docs/wire/slurm.md."""
+"""sbatch, squeue, sacct, scancel, sinfo: the only place that calls Slurm. How each behaves: docs/wire/slurm.md."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class ProgramCall:
     """A program with the site's leading words, such as `ssh login.example squeue`."""
 
     program: str
-    """SLURM's name of it."""
+    """Slurm's name of it."""
     words: tuple[str, ...]
 
     @property
@@ -65,7 +65,7 @@ class ProgramCall:
 
 
 class SlurmCommands:
-    """A BatchSystem made of SLURM's commands, run as this process's account."""
+    """A BatchSystem made of Slurm's commands, run as this process's account."""
 
     def __init__(self, settings: SlurmSettings) -> None:
         self._sbatch = ProgramCall("sbatch", tuple(shlex.split(settings.sbatch_path)))

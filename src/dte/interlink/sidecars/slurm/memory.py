@@ -1,4 +1,4 @@
-"""Memory sizes as SLURM writes them. Pure."""
+"""Memory sizes as Slurm writes them. Pure."""
 
 from __future__ import annotations
 

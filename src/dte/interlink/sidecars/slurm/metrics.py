@@ -8,7 +8,7 @@ from prometheus_client import Counter, Gauge, Histogram
 
 CREATES: Final = Counter("dte_slurm_creates", "Creates answered", ["result"])
 DELETES: Final = Counter("dte_slurm_deletes", "Deletes answered", ["result"])
-COMMANDS: Final = Counter("dte_slurm_commands", "SLURM commands run", ["program", "result"])
+COMMANDS: Final = Counter("dte_slurm_commands", "Slurm commands run", ["program", "result"])
 POLLS: Final = Counter("dte_slurm_polls", "Looks at the queue that succeeded")
 POLL_SECONDS: Final = Histogram("dte_slurm_poll_seconds", "Time of one look at the queue")
 POLL_FAILURES: Final = Counter("dte_slurm_poll_failures", "Looks at the queue that failed")

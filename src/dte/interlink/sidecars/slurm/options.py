@@ -200,7 +200,7 @@ def _amount(container: pods.Container, resource: str) -> Decimal:
 
 
 def _amounts(container: pods.Container) -> Mapping[str, Any]:
-    """Limits, and requests where there is no limit: SLURM knows one number for both."""
+    """Limits, and requests where there is no limit: Slurm knows one number for both."""
     resources = container.get("resources") or {}
     return MappingProxyType({**(resources.get("requests") or {}), **(resources.get("limits") or {})})
 

@@ -22,7 +22,7 @@ _SQUEUE_FIELDS: Final = SQUEUE_FORMAT.count(",") + 1
 _SACCT_FIELDS: Final = SACCT_FORMAT.count(",") + 1
 _JOB_ID = re.compile(r"[1-9][0-9]{0,9}")
 _LAUNCH_ERRORS_FROM: Final = 4000
-"""22.05 prints SLURM's own error numbers (4021: the output file cannot be opened) in the place of a wait status."""
+"""22.05 prints Slurm's own error numbers (4021: the output file cannot be opened) in the place of a wait status."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,7 @@ def parse_job_id(text: str) -> str:
 
 
 def is_job_id(text: str) -> bool:
-    """Whether a text is a job id of SLURM: a decimal number without sign or leading zero."""
+    """Whether a text is a job id of Slurm: a decimal number without sign or leading zero."""
     return _JOB_ID.fullmatch(text) is not None
 
 
@@ -193,7 +193,7 @@ def _exit_or_none(text: str) -> Exit | None:
 
 
 def parse_time(text: str) -> int | None:
-    """Unix seconds of a time that SLURM printed; None for N/A, Unknown and what is not understood.
+    """Unix seconds of a time that Slurm printed; None for N/A, Unknown and what is not understood.
 
     SLURM_TIME_FORMAT=%s gives epoch seconds; where a wrapper loses that variable it is local time in
     ISO form, taken as this host's zone.

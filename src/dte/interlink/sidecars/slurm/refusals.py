@@ -1,4 +1,4 @@
-"""Words of a failed SLURM command -> again, final, or a matter of policy: one table, pure."""
+"""Words of a failed Slurm command -> again, final, or a matter of policy: one table, pure."""
 
 from __future__ import annotations
 
@@ -73,6 +73,6 @@ def answer_of(words: str) -> Answer:
 
 
 def words_of(stderr: bytes, status: int) -> str:
-    """All stderr lines of a command as one text: a site's own reason stands before SLURM's last line."""
+    """All stderr lines of a command as one text: a site's own reason stands before Slurm's last line."""
     lines = [line.strip() for line in stderr.decode("utf-8", "replace").splitlines() if line.strip()]
     return "\n".join(lines) if lines else f"no words, exit status {status}"

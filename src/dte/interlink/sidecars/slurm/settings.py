@@ -82,7 +82,7 @@ class FlavorSettings(Settings):
     description: str = Field(default="", alias="Description")
     """For readers of the file."""
     partition: str = Field(default="", alias="Partition")
-    """sbatch --partition; empty: the virtual node's partitions, else SLURM's default."""
+    """sbatch --partition; empty: the virtual node's partitions, else Slurm's default."""
     account: str = Field(default="", alias="Account")
     """sbatch --account; empty: SlurmAccount."""
     qos: str = Field(default="", alias="Qos")
@@ -98,9 +98,9 @@ class FlavorSettings(Settings):
     cpu_default: int | None = Field(default=None, alias="CPUDefault", ge=1, le=100_000)
     """CPUs of a pod without a CPU limit. Unset: sbatch's default, 1."""
     memory_default: Annotated[str, AfterValidator(_a_memory_size)] | None = Field(default=None, alias="MemoryDefault")
-    """Memory per node of a pod without a memory limit, SLURM's units (`16G`). Unset: the partition's default."""
+    """Memory per node of a pod without a memory limit, Slurm's units (`16G`). Unset: the partition's default."""
     gres_map: dict[str, str] = Field(default_factory=dict, alias="GresMap")
-    """Kubernetes resource -> SLURM gres: `nvidia.com/gpu: gpu:h100` makes a limit of 2 into --gres=gpu:h100:2."""
+    """Kubernetes resource -> Slurm gres: `nvidia.com/gpu: gpu:h100` makes a limit of 2 into --gres=gpu:h100:2."""
     prologue: str = Field(default="", alias="Prologue")
     """Shell of the site, run before the supervisor: `module load apptainer`."""
     slurm_flags: tuple[SiteFlag, ...] = Field(default=(), alias="SlurmFlags")
@@ -181,7 +181,7 @@ class SlurmSettings(Settings):
     allow_pre_exec: bool = Field(default=False, alias="AllowPreExec")
     """Whether the annotation `slurm-job.vk.io/pre-exec` (shell text of the pod's author) is run."""
     poll_interval_s: float = Field(default=5.0, alias="PollInterval", ge=1, le=300)
-    """Seconds between two squeue calls at least. Keep it below a third of SLURM's MinJobAge (300 s)."""
+    """Seconds between two squeue calls at least. Keep it below a third of Slurm's MinJobAge (300 s)."""
     submit_timeout_s: float = Field(default=30.0, alias="SubmitTimeout", ge=1, le=600)
     """Seconds that sbatch or scancel may take. sbatch itself gives up after 9 s without a controller."""
     poll_timeout_s: float = Field(default=15.0, alias="PollTimeout", ge=1, le=600)

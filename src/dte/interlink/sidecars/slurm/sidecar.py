@@ -30,7 +30,7 @@ SECONDS_PER_DAY = 86400
 
 
 class SlurmSidecar:
-    """Pods of one local account as SLURM jobs. Make it, enter `owning()`, then run the loops and serve requests."""
+    """Pods of one local account as Slurm jobs. Make it, enter `owning()`, then run the loops and serve requests."""
 
     def __init__(self, settings: SlurmSettings, batch: BatchSystem) -> None:
         self.settings = settings

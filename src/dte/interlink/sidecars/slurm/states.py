@@ -1,4 +1,4 @@
-"""SLURM job states -> what they mean for a pod: one table, and the verdict of a state that is final."""
+"""Slurm job states -> what they mean for a pod: one table, and the verdict of a state that is final."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def is_final(state: str) -> bool:
 def verdict_of(state: str, exit_: Exit | None, queue_reason: str = "") -> Verdict:
     """The verdict of a final state; `exit_` is the queue's or accounting's exit code, None when unreadable.
 
-    Only COMPLETED gives exit code 0: SLURM prints 0:0 also for jobs that were cancelled, ran out
+    Only COMPLETED gives exit code 0: Slurm prints 0:0 also for jobs that were cancelled, ran out
     of time or lost their node.
     """
     assert is_final(state), f"{state} is not final"
@@ -108,7 +108,7 @@ def verdict_of(state: str, exit_: Exit | None, queue_reason: str = "") -> Verdic
     else:
         code = TERMINATED
     said = f", reason {queue_reason}" if queue_reason not in {"", "None"} else ""
-    return Verdict(code, REASON_OF_STATE.get(state, state), f"SLURM ended the job: state {state}{said}")
+    return Verdict(code, REASON_OF_STATE.get(state, state), f"Slurm ended the job: state {state}{said}")
 
 
 def shell_code(exit_: Exit | None) -> int:
