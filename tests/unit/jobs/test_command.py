@@ -1,41 +1,9 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from dte.interlink.jobs.command import arguments, environment, expand
+from dte.interlink.jobs.command import arguments, environment
 from dte.runtime.errors import Malformed, Refused
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("$(A)", "1"),
-        ("x$(A)y$(A)", "x1y1"),
-        ("$$(A)", "$(A)"),
-        ("$$$(A)", "$1"),
-        ("$(NONE)", "$(NONE)"),
-        ("$()", "$()"),
-        ("$(A", "$(A"),
-        ("$A ${A} `A` $", "$A ${A} `A` $"),
-        ("$$", "$"),
-        ("$(B)", "$(A)"),
-        ("", ""),
-    ],
-)
-def test_variables_are_expanded_as_kubernetes_does(text: str, expected: str) -> None:
-    assert expand(text, {"A": "1", "B": "$(A)"}) == expected
-
-
-@given(text=st.text().filter(lambda text: "$" not in text))
-def test_text_without_dollar_stays_as_it_is(text: str) -> None:
-    assert expand(text, {"A": "1"}) == text
-
-
-@given(text=st.text(alphabet="$()A "))
-def test_doubling_every_dollar_protects_any_text(text: str) -> None:
-    assert expand(text.replace("$", "$$"), {"A": "1"}) == text
 
 
 def test_the_last_of_two_variables_of_one_name_counts() -> None:

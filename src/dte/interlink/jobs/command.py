@@ -3,31 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from dte.interlink.expansion import expand
 from dte.interlink.jobs.volumes import encoded
 from dte.interlink.pods import Container
 from dte.runtime.errors import Malformed, Refused
-
-
-def expand(text: str, variables: Mapping[str, str]) -> str:
-    """Replace `$(NAME)` as Kubernetes does in command and args.
-
-    `$$` is a dollar sign, so `$$(NAME)` stays `$(NAME)`; what names no variable stays as it is, too (the Kubernetes
-    API's v1.Container, fields command and args).
-    """
-    result: list[str] = []
-    position = 0
-    while (dollar := text.find("$", position)) >= 0 and dollar + 1 < len(text):
-        result.append(text[position:dollar])
-        follower = text[dollar + 1]
-        end = text.find(")", dollar + 2)
-        if follower == "(" and end >= 0:
-            name = text[dollar + 2 : end]
-            result.append(variables.get(name, f"$({name})"))
-            position = end + 1
-        else:
-            result.append("$" if follower == "$" else "$" + follower)
-            position = dollar + 2
-    return "".join(result) + text[position:]
 
 
 def environment(container: Container) -> Mapping[str, str]:
