@@ -5,6 +5,7 @@ from typing import Any
 
 from dte.interlink import pods
 
+NO_IMAGES = "images are not used at this site, programs are the compute node's own (ContainerRuntime plain)"
 NOT_RUN = "is not run by this version"
 POD_FIELDS: Mapping[str, str] = {
     "securityContext": "is not honoured: the job runs as the site's account",
@@ -33,11 +34,7 @@ def warnings_for(pod: pods.Pod) -> Sequence[str]:
     """A line for every field of `pod` that is set and not honoured, and one about images."""
     containers = (*pods.init_containers(pod), *pods.containers(pod))
     images = sorted({str(container.get("image")) for container in containers if container.get("image")})
-    lines = [
-        "images are not used at this site, programs are the compute node's own (ContainerRuntime plain): "
-        + ", ".join(images)
-    ]
-    lines = lines if images else []
+    lines = [f"{NO_IMAGES}: {', '.join(images)}"] if images else []
     lines += [f"pod: {key} {text}" for key, text in POD_FIELDS.items() if pods.spec(pod).get(key)]
     for container in containers:
         lines += _of_container(container)
