@@ -4,6 +4,8 @@ kubernetes_asyncio reads the configuration, logs in and carries the requests; it
 they do not know, are not used. The only module that knows that library.
 """
 
+import asyncio
+import contextlib
 import random
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from typing import Any
@@ -21,6 +23,8 @@ from dte.interlink.virtual_kubelet.sources import Reference
 from dte.interlink.virtual_kubelet.volumes import without_history
 from dte.runtime.errors import BadOutput, Conflict, NotFound, Refused, Unavailable
 
+POD_WRITES = 16
+"""Requests at once that change pods or make events."""
 CONNECT_TIMEOUT_S = 10.0
 ANSWER_TIMEOUT_S = 30.0
 """Time spent waiting for a free connection does not count: a burst of pods is no outage."""
@@ -46,6 +50,9 @@ class Cluster:
     def __init__(self, api: ApiClient, node_name: str) -> None:
         self._api = api
         self._node = node_name
+        # Writes for pods stand in line, so that a thousand changes at once cost time and not memory. Those for the
+        # node do not: its lease must never wait.
+        self._pod_writes = asyncio.Semaphore(POD_WRITES)
         self._pods_query: Query = [("fieldSelector", f"spec.nodeName={node_name}")]
 
     # Pods
@@ -81,14 +88,15 @@ class Cluster:
 
     async def patch_pod_status(self, pod: pods.Pod, patch: KubeObject) -> KubeObject:
         path = _path(pods.namespace(pod), "pods", pods.name(pod)) + "/status"
-        return without_history(await self._write("PATCH", path, patch, "pods/status", STRATEGIC))
+        async with self._pod_writes:
+            return without_history(await self._write("PATCH", path, patch, "pods/status", STRATEGIC))
 
     async def remove_pod(self, pod: pods.Pod) -> None:
         body = {"gracePeriodSeconds": 0, "preconditions": {"uid": pods.pod_uid(pod)}}
-        try:
-            await self._write("DELETE", _path(pods.namespace(pod), "pods", pods.name(pod)), body, "pods")
-        except (NotFound, Conflict):
-            return  # gone already; perhaps its name is another pod's now
+        # Gone already is fine; perhaps its name is another pod's now.
+        with contextlib.suppress(NotFound, Conflict):
+            async with self._pod_writes:
+                await self._write("DELETE", _path(pods.namespace(pod), "pods", pods.name(pod)), body, "pods")
 
     # What pods refer to
 
@@ -110,10 +118,13 @@ class Cluster:
     # Events
 
     async def create_event(self, event: KubeObject) -> None:
-        await self._write("POST", _path(pods.namespace(event), "events"), event, "events")
+        async with self._pod_writes:
+            await self._write("POST", _path(pods.namespace(event), "events"), event, "events")
 
     async def patch_event(self, event: KubeObject, patch: KubeObject) -> None:
-        await self._write("PATCH", _path(pods.namespace(event), "events", pods.name(event)), patch, "events", MERGE)
+        path = _path(pods.namespace(event), "events", pods.name(event))
+        async with self._pod_writes:
+            await self._write("PATCH", path, patch, "events", MERGE)
 
     # The node
 
