@@ -15,7 +15,9 @@ ACCOUNT = "twin01"
 """The local account whose jobs the pods of namespace default are."""
 LIMIT_S = 90
 POLLS = ("edge", f"/run/dte/interlink-slurm/{ACCOUNT}.admin.sock", "dte_slurm_polls_total")
-API_WRITES = ("federation", "/run/dte/virtual-kubelet/lab-main.admin.sock", "dte_kubernetes_writes_total")
+_VK_ADMIN = "/run/dte/virtual-kubelet/lab-main.admin.sock"
+API_WRITES = ("federation", _VK_ADMIN, r'dte_vk_api_writes_total(?=\{[^}]*resource="(?:pods|pods/status|events)")')
+"""Those for pods: the node's status and lease are written whether there are pods or not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ class Site:
         return int(match[1]) if match else 0
 
     def metric(self, host: str, socket: str, name: str) -> float:
-        """Sum of all series of a daemon's counter, read from its admin socket."""
+        """Sum of all series of a daemon's counter (a regular expression), read from its admin socket."""
         text = self.on(host, "curl", "--silent", "--fail", "--unix-socket", socket, "http://localhost/metrics")
         values = re.findall(rf"^{name}(?:\{{.*\}})? (\S+)$", text, re.MULTILINE)
         return sum(float(value) for value in values)
