@@ -140,11 +140,12 @@ def test_no_descriptor_of_the_supervisor_reaches_a_program(job: Job) -> None:
 
 def test_the_index_says_when_bytes_were_written(job: Job) -> None:
     before = time.time_ns()
-    job.run(shell("c", "echo a; sleep 0.3; echo b"))
+    seen = f"grep -q a {job.files.log('c')}"
+    job.run(shell("c", f"echo a; until {seen}; do sleep 0.01; done; sleep 0.2; echo b"))
     index = log_files.TimeIndex(job.files.log_index("c"))
     assert [index.record(number)[0] for number in range(len(index))] == [0, 2]
     first, second = (index.record(number)[1] for number in range(2))
-    assert before <= first <= second - 200_000_000 <= time.time_ns()
+    assert before <= first <= second - 100_000_000 <= time.time_ns()
 
 
 def test_much_output_is_complete_and_its_index_small(job: Job) -> None:
@@ -199,7 +200,9 @@ def test_what_a_program_left_in_the_background_is_killed_with_it(job: Job) -> No
 
 
 def test_what_left_its_session_is_killed_with_the_pod(job: Job) -> None:
-    job.run(shell("c", "setsid sh -c 'echo $$; exec sleep 1000 > /dev/null 2>&1' & sleep 0.3"))
+    job.run(
+        shell("c", "setsid sh -c 'echo $$; touch up; exec sleep 1000 >&- 2>&-' & until [ -e up ]; do sleep 0.01; done")
+    )
     assert not is_running(int(job.log("c")))
 
 
