@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from dte.interlink.api.settings import ApiSettings
+from dte.interlink.sidecars.slurm.settings import SlurmSettings
 from dte.interlink.virtual_kubelet.settings import VirtualKubeletSettings
 from dte.runtime.settings import load_settings, settings_from
 
@@ -33,8 +34,7 @@ def test_the_file_is_the_recorded_one(rendered: Path, name: str) -> None:
 
 
 def test_the_slurm_sidecar_accepts_its_file(rendered: Path) -> None:
-    slurm = pytest.importorskip("dte.interlink.sidecars.slurm.settings")
-    loaded = load_settings(slurm.SlurmSettings, rendered / "interlink-slurm-twin02.yaml")
+    loaded = load_settings(SlurmSettings, rendered / "interlink-slurm-twin02.yaml")
     assert loaded.warnings == ()
     settings = loaded.settings
     assert (str(settings.data_root_folder), settings.slurm_account) == ("/exa/twin02/interlink", "d2026-07")
