@@ -4,7 +4,7 @@ import contextlib
 import json
 import subprocess
 import time
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -45,19 +45,16 @@ class Kubectl:
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
             assert process.stdout is not None, "standard output is a pipe"
             try:
-                yield from (event["object"] for event in _json_stream(process.stdout))
+                yield from (event["object"] for event in _objects(process.stdout))
             finally:
                 process.terminate()
 
 
-def _json_stream(lines: Iterator[str]) -> Iterator[Any]:
-    """Objects of kubectl's pretty-printed stream: each one ends with a closing brace in the first column."""
-    buffer: list[str] = []
+def _objects(lines: Iterable[str]) -> Iterator[Any]:
+    """The objects of kubectl's watch events, of which each is one line."""
     for line in lines:
-        buffer.append(line)
-        if line.rstrip() == "}":
-            yield json.loads("".join(buffer))
-            buffer.clear()
+        if line.strip():
+            yield json.loads(line)
 
 
 @dataclass(frozen=True, slots=True)
