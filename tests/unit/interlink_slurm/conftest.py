@@ -3,11 +3,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.unit.interlink_slurm.fake_slurm import FakeSlurm
 from tests.unit.interlink_slurm.site import Clock, Site
 
 MEMORY = Path("/dev/shm")
+
+# No test may depend on how busy the machine is.
+settings.register_profile("dte", deadline=None)
+settings.load_profile("dte")
 
 
 @pytest.fixture

@@ -1,7 +1,10 @@
+import os
+
 import pytest
 
 from dte.interlink.sidecars.slurm.parse import Exit, Listing, QueueJob
 from dte.interlink.sidecars.slurm.record import State
+from dte.runtime.errors import Refused
 from tests.unit.interlink_slurm.fake_slurm import Fault
 from tests.unit.interlink_slurm.pods import OTHER_UID, UID, a_pod
 from tests.unit.interlink_slurm.site import GRACE_S
@@ -233,6 +236,50 @@ async def test_an_unreadable_status_file_is_as_good_as_none(site):
     await site.keeper.tick()
 
     assert site.state()[0] == "waiting"
+
+
+@pytest.mark.parametrize(
+    "put",
+    [
+        pytest.param(lambda path: os.mkfifo(path), id="a FIFO"),
+        pytest.param(lambda path: path.mkdir(), id="a directory"),
+        pytest.param(lambda path: path.symlink_to("/etc/hostname"), id="a link"),
+        pytest.param(lambda path: path.write_bytes(b" " * (1 << 21)), id="too large"),
+    ],
+)
+async def test_whatever_a_pod_puts_in_place_of_its_status_file_is_no_status(site, put):
+    await site.create()
+    put(site.directory() / "status.json")
+    (site.root / ".notices" / UID).touch()
+
+    await site.keeper.tick()
+
+    assert site.state()[0] == "waiting"
+
+
+async def test_a_record_that_cannot_be_written_keeps_no_other_pod_from_ending(site):
+    await site.create()
+    await site.create(a_pod(uid=OTHER_UID))
+    for uid in (UID, OTHER_UID):
+        site.write_status(uid=uid, main=3, over=True)
+    (site.directory(UID) / "record.json").unlink()
+    (site.directory(UID) / "record.json").mkdir()
+
+    await site.keeper.tick()
+
+    assert site.job(UID).record.state is State.SUBMITTED
+    assert site.job(OTHER_UID).record.state is State.TERMINAL
+
+
+async def test_a_second_job_that_cannot_be_ended_keeps_no_other_pod_from_being_seen(site):
+    await site.create()
+    site.batch.jobs["2"] = QueueJob("2", "PENDING", None, "", 1, None, None, str(site.directory()), UID, "")
+    await site.create(a_pod(uid=OTHER_UID))
+    site.batch.faults["drop"] = [Refused("scancel refused (exit 210): Access/permission denied")]
+
+    await site.round()
+
+    assert site.state(OTHER_UID)[1]["reason"] == "Priority"
 
 
 async def test_an_unreadable_record_does_not_stop_the_others(site):

@@ -30,7 +30,7 @@ class Keeper:
         self._to_read: set[str] = set()
         self._to_settle: set[str] = set()
         self._work = asyncio.Event()
-        self._is_hung = False
+        self._is_failing = False
         self._next_retention_at = 0.0
 
     def read_soon(self, job: Job) -> None:
@@ -56,20 +56,22 @@ class Keeper:
     async def tick(self) -> None:
         """One round: notices, status files, ends, and from time to time what is too old."""
         self._work.clear()
-        try:
-            if self._table.live():
-                self._to_read |= await self._table.store.take_notices()
-            await self._read_files()
-            await self._settle_all()
-            await self._remove_old()
-        except Unavailable as e:
-            if not self._is_hung:
-                log.error("job_root_unavailable", error=str(e), effect="states stay as they are")
-            self._is_hung = True
-        else:
-            if self._is_hung:
-                log.info("job_root_back")
-            self._is_hung = False
+        failures: list[Unavailable] = []
+        # Each by itself: one directory that cannot be read must not keep the other pods from ending.
+        for part in (self._take_notices, self._read_files, self._settle_all, self._remove_old):
+            try:
+                await part()
+            except Unavailable as e:
+                failures.append(e)
+        if failures and not self._is_failing:
+            log.error("job_root_unavailable", error=str(failures[0]), effect="states stay as they are")
+        elif self._is_failing and not failures:
+            log.info("job_root_back")
+        self._is_failing = bool(failures)
+
+    async def _take_notices(self) -> None:
+        if self._table.live():
+            self._to_read |= await self._table.store.take_notices()
 
     async def _read_files(self) -> None:
         # One that cannot be read stays in the set and is tried again in the next round.

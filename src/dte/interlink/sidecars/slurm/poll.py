@@ -8,7 +8,7 @@ from typing import Final
 
 import structlog
 
-from dte.runtime.errors import Unavailable
+from dte.runtime.errors import Refused, Unavailable
 
 from .batch import BatchSystem
 from .job import Job
@@ -88,7 +88,11 @@ class Poller:
         for job in self._table.live():
             if not job.may_use_snapshot(begun_at):
                 continue
-            await self._order(job, index)
+            try:
+                await self._order(job, index)
+            except (Unavailable, Refused) as e:
+                # One that cannot be put in order now must not keep the others from being seen.
+                log.warning("order_failed", pod_uid=job.uid, job_id=job.record.job_id, error=str(e))
             seen = index.recorded(job.record, self._table.store.directory(job.record).path)
             if seen is not None:
                 self._see(job, seen, begun_at)

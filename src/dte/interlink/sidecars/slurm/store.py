@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import itertools
+import os
 import shutil
+import stat
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -157,7 +160,19 @@ def _load_one(directory: JobDirectory) -> Found | None:
 
 
 def _read(path: Path, limit: int) -> bytes:
-    with path.open("rb") as file:
+    """A regular file of at most `limit` bytes. Raises BadOutput for anything else that a pod may put in its place:
+
+    a FIFO would hold this thread for ever, a link would lead out of the job directory.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as e:
+        if e.errno in (errno.ELOOP, errno.EACCES, errno.ENXIO):
+            raise BadOutput(f"{path}: {e.strerror}") from e
+        raise
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise BadOutput(f"{path} is not a regular file")
         data = file.read(limit + 1)
     if len(data) > limit:
         raise BadOutput(f"{path} is larger than {limit} bytes")
