@@ -17,7 +17,7 @@ from dte.interlink.sidecars.slurm.states import Phase, phase_of
 from dte.runtime.errors import Refused
 from tests.lab.fixtures import SlurmLab
 from tests.unit.interlink_slurm.fake_slurm import FakeSlurm
-from tests.unit.interlink_slurm.pods import some_settings
+from tests.unit.interlink_slurm.pods import RECORD, some_settings
 
 
 @dataclass
@@ -154,7 +154,5 @@ async def test_the_index_finds_a_job_by_its_directory_alone(case: Case) -> None:
     job_id = await case.batch.submit(submission)
 
     index = QueueIndex((await case.batch.queue()).jobs)
-
-    from tests.unit.interlink_slurm.test_record import RECORD
 
     assert job_id in [job.job_id for job in index.of_pod(RECORD, case.directory)]

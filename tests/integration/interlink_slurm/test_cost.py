@@ -9,6 +9,8 @@ from tests.lab.fixtures import SlurmLab
 PODS = 12
 ROUNDS = 4
 RPCS_PER_ROUND = 3
+INTERVAL_S = 1
+"""PollInterval of the sidecars here."""
 
 
 def rpcs(slurm: SlurmLab) -> int:
@@ -46,8 +48,7 @@ def test_without_unfinished_jobs_the_controller_is_left_alone(lab_slurm: SlurmLa
         pod = a_pod("true")
         sidecar.create(pod)
         sidecar.exit_codes(pod)
-        time.sleep(2)  # more than one interval
         before = rpcs(lab_slurm)
-        time.sleep(3)
+        time.sleep(5 * INTERVAL_S)
 
-        assert rpcs(lab_slurm) == before
+        assert rpcs(lab_slurm) - before <= RPCS_PER_ROUND  # one look may be under way

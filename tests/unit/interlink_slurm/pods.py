@@ -2,12 +2,28 @@
 
 from pathlib import Path
 
+from dte.interlink.sidecars.slurm.record import ContainerName, Record, State
 from dte.interlink.sidecars.slurm.settings import SlurmSettings
-from dte.interlink.wire import ContainerVolumes, PluginCreate
+from dte.interlink.wire import ContainerVolumes, Creator, PluginCreate
 from dte.runtime.settings import settings_from
 
 UID = "45664d6c-d131-4249-bf8c-0fe5c2a8be0b"
 OTHER_UID = "b5f6a9f2-7d0f-4c5c-9f0a-0d9f1f3b7a11"
+
+RECORD = Record(
+    namespace="default",
+    pod_name="hello",
+    pod_uid=UID,
+    state=State.INTENT,
+    node="vega-cpu",
+    owner_id="1b4e28ba/vega-cpu",
+    creator=Creator("CN=ca", "CN=vk"),
+    comment="dte1:default/hello/default/",
+    containers=(ContainerName("main", "img"),),
+    init_containers=(),
+    grace_period_s=30,
+    created_at=1767225600.5,
+)
 
 
 def a_container(name="main", **resources):

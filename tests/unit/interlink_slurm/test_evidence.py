@@ -10,7 +10,7 @@ from dte.interlink.sidecars.slurm.evidence import Evidence, find
 from dte.interlink.sidecars.slurm.parse import Exit, QueueJob
 from dte.interlink.sidecars.slurm.record import ContainerName
 from dte.interlink.sidecars.slurm.states import PHASE_OF_STATE
-from tests.unit.interlink_slurm.test_record import RECORD
+from tests.unit.interlink_slurm.pods import RECORD
 
 NO_ERROR = Exit(0, 0)
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)

@@ -6,31 +6,14 @@ from hypothesis import strategies as st
 
 from dte.interlink.sidecars.slurm.record import (
     STATE_AFTER,
-    ContainerName,
     Event,
-    Record,
     State,
     decode_record,
     encode_record,
 )
-from dte.interlink.wire import Creator
 from dte.runtime.errors import BadOutput
-from tests.unit.interlink_slurm.pods import UID
+from tests.unit.interlink_slurm.pods import RECORD
 
-RECORD = Record(
-    namespace="default",
-    pod_name="hello",
-    pod_uid=UID,
-    state=State.INTENT,
-    node="vega-cpu",
-    owner_id="1b4e28ba/vega-cpu",
-    creator=Creator("CN=ca", "CN=vk"),
-    comment="dte1:default/hello/default/",
-    containers=(ContainerName("main", "img"),),
-    init_containers=(),
-    grace_period_s=30,
-    created_at=1767225600.5,
-)
 FINAL = ({"name": "main", "state": {"terminated": {"exitCode": 3}}},)
 
 
