@@ -4,7 +4,7 @@ import contextlib
 import json
 import subprocess
 import time
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -45,16 +45,9 @@ class Kubectl:
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
             assert process.stdout is not None, "standard output is a pipe"
             try:
-                yield from (event["object"] for event in _objects(process.stdout))
+                yield from (json.loads(line)["object"] for line in process.stdout)  # an event a line
             finally:
                 process.terminate()
-
-
-def _objects(lines: Iterable[str]) -> Iterator[Any]:
-    """The objects of kubectl's watch events, of which each is one line."""
-    for line in lines:
-        if line.strip():
-            yield json.loads(line)
 
 
 @dataclass(frozen=True, slots=True)
