@@ -147,7 +147,13 @@ async def test_a_resource_that_the_site_no_longer_has_is_removed_by_a_restart(se
 
 async def test_amounts_that_are_no_amounts_leave_the_node_as_it_was(setup):
     await setup.agent.register()
-    bad = {"cpu": "-1", "memory": "lots", "accelerators": [{"resourceType": "gpu"}, "x", {"available": "1"}]}
+    gpus = [
+        {"resourceType": "gpu", "available": "1"},
+        "x",
+        {"available": "1"},
+        {"resourceType": "a/b c", "available": "1"},
+    ]
+    bad = {"cpu": "-1", "memory": "lots", "swap": "1Gi", "accelerators": gpus}
     setup.site.answer = PingAnswer(Ping(resources=bad), "ok")
     await setup.beat()
     assert setup.nodes.node["status"]["capacity"] == RESOURCES
@@ -160,22 +166,38 @@ async def test_a_node_that_somebody_deleted_is_created_again(setup):
     assert setup.condition("Ready")["status"] == "True"
 
 
-async def test_a_change_by_somebody_else_in_between_is_not_overwritten(setup):
+async def test_a_change_by_somebody_else_in_between_is_kept(setup):
     await setup.agent.register()
-    setup.site.is_down = True
-    touched = setup.nodes.get_node
+    drained = {"key": "virtual-node.interlink/drained", "value": "true", "effect": "NoSchedule"}
+    setup.site.answer = PingAnswer(Ping(taints=(drained,)), "ok")
+    foreign = {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}
+    read = setup.nodes.get_node
 
-    async def get_then_change():
-        node = await touched()
+    async def read_and_then_somebody_cordons():
+        node = await read()
+        setup.nodes.node["spec"]["taints"].append(foreign)
         setup.nodes.node["metadata"]["resourceVersion"] = "99"
-        setup.nodes.get_node = touched
+        setup.nodes.get_node = read
         return node
 
-    setup.nodes.get_node = get_then_change
+    setup.nodes.get_node = read_and_then_somebody_cordons
+    setup.clock.now -= 1  # the status is not due: nothing but the taints is written
     await setup.beat()
-    assert "virtual-node.interlink/site-unreachable" not in setup.taints()
+    assert {"virtual-node.interlink/drained", "node.kubernetes.io/unschedulable"} <= setup.taints().keys()
+
+
+async def test_a_taint_that_the_cluster_would_refuse_does_not_stop_the_rest(setup):
+    await setup.agent.register()
+    bad = [
+        {"key": "bad key!", "effect": "NoSchedule"},
+        {"key": "site.example/x", "value": "no spaces", "effect": "NoSchedule"},
+        {"key": "site.example/x", "effect": ["NoSchedule"]},
+        {"key": "node.kubernetes.io/not-ready", "effect": "NoExecute"},
+    ]
+    good = {"key": "site.example/maintenance", "value": "true", "effect": "NoSchedule"}
+    setup.site.answer = PingAnswer(Ping(taints=(*bad, good)), "ok")
     await setup.beat()
-    assert "virtual-node.interlink/site-unreachable" in setup.taints()
+    assert setup.taints().keys() == {"virtual-node.interlink/no-schedule", "site.example/maintenance"}
 
 
 async def test_the_lease_is_created_with_the_node_as_owner_then_renewed(setup):

@@ -139,6 +139,16 @@ def test_times_that_are_no_times_are_dropped_not_sent():
     assert (state["startedAt"], state["finishedAt"]) == (None, None)
 
 
+def test_numbers_and_states_that_the_api_server_would_refuse_do_not_reach_it():
+    odd = {**ended("a", 2**40), "restartCount": 2**40, "lastState": {"terminated": {"exitCode": "x"}, "bogus": 1}}
+    status = after(pod("a"), report(odd))["containerStatuses"][0]
+    assert status["state"]["terminated"]["exitCode"] == 255
+    assert status["restartCount"] == 2**31 - 1
+    assert status["lastState"].keys() == {"terminated"}
+    assert status["lastState"]["terminated"]["exitCode"] == 255
+    assert after(pod("a"), report({**running("a"), "lastState": "x"}))["containerStatuses"][0]["lastState"] == {}
+
+
 def test_a_refused_pod_fails_with_the_sites_words():
     the_pod = pod("a")
     status = pod_status.refused(the_pod, the_pod["status"], "Invalid account", moment())

@@ -8,6 +8,8 @@ from dte.interlink.virtual_kubelet.times import checked_time
 
 StateKind = Literal["waiting", "running", "terminated"]
 
+MAX_INT32 = 2**31 - 1
+"""The API server refuses a whole status for one larger number."""
 UNKNOWN_EXIT = 255
 """Stands for an end without an exit code: what is not known is no success."""
 KILLED_EXIT = 137
@@ -103,7 +105,7 @@ def _running_state(state: Mapping[str, Any], _: str) -> dict[str, Any]:
 
 def _terminated_state(state: Mapping[str, Any], _: str) -> dict[str, Any]:
     code = state.get("exitCode")
-    if not isinstance(code, int) or isinstance(code, bool):
+    if not isinstance(code, int) or isinstance(code, bool) or not -MAX_INT32 <= code <= MAX_INT32:
         code, default = UNKNOWN_EXIT, "ExitCodeUnknown"
     else:
         default = "Completed" if code == 0 else f"Error: {code}"
@@ -131,7 +133,7 @@ def _assembled(container: pods.Container, state: Mapping[str, Any], reported: Ma
     return {
         "name": str(container.get("name")),
         "state": dict(state),
-        "lastState": dict(reported.get("lastState") or {}),
+        "lastState": _last_state(reported.get("lastState")),
         "ready": running and bool(reported.get("ready")),
         "started": running and bool(reported.get("started", True)),
         "restartCount": _restarts(reported),
@@ -140,6 +142,12 @@ def _assembled(container: pods.Container, state: Mapping[str, Any], reported: Ma
     }
 
 
+def _last_state(raw: object) -> dict[str, Any]:
+    """The state before a restart, as the site tells it; empty for anything that is none."""
+    ended = raw.get("terminated") if isinstance(raw, Mapping) else None
+    return {"terminated": _terminated_state(ended, "")} if isinstance(ended, Mapping) and ended else {}
+
+
 def _restarts(reported: Mapping[str, Any]) -> int:
     count = reported.get("restartCount")
-    return count if isinstance(count, int) and count >= 0 else 0
+    return min(count, MAX_INT32) if isinstance(count, int) and count >= 0 else 0

@@ -10,7 +10,7 @@ from typing import Any
 
 from dte.interlink import pods
 from dte.interlink.quantities import parse_quantity
-from dte.interlink.virtual_kubelet.amounts import is_capacity
+from dte.interlink.virtual_kubelet.amounts import is_capacity, is_resource
 from dte.interlink.virtual_kubelet.conditions import Condition, truth, with_transition
 from dte.interlink.virtual_kubelet.settings import ResourceSettings, VirtualKubeletSettings
 
@@ -65,14 +65,14 @@ def pinged_capacity(before: Capacity, resources: Mapping[str, Any] | None) -> di
     """Capacity after a ping that reports `resources`; what is missing, or no quantity, stays as it was."""
     capacity = dict(before)
     for name, amount in (resources or {}).items():
-        if name != "accelerators" and is_capacity(str(amount)):
+        if is_resource(name) and is_capacity(str(amount)):
             capacity[name] = str(amount)
     accelerators = (resources or {}).get("accelerators")
     for item in accelerators if isinstance(accelerators, list) else ():
         if not isinstance(item, Mapping):
             continue
         kind, available = item.get("resourceType"), str(item.get("available"))
-        if isinstance(kind, str) and "/" in kind and is_capacity(available):
+        if isinstance(kind, str) and is_resource(kind) and is_capacity(available):
             capacity[kind] = available
     return capacity
 

@@ -26,6 +26,7 @@ STATUS_PERIOD_S = 60.0
 LEASE_RENEWALS = 4
 """Renewals within the lease's duration."""
 RETRY_S = 2.0
+CONFLICT_TRIES = 3
 
 
 class NodeAgent:
@@ -69,7 +70,8 @@ class NodeAgent:
         found = await self._store.get_node()
         if not self._is_up():
             self._capacity = node.kept_capacity(found, self._capacity)
-        self._shown = found or await self._create()
+        if found is None:
+            await self._create()
         await self.update()
         self.is_registered = True
         log.info("node_registered", node=self._settings.node_name, was_there=found is not None)
@@ -131,23 +133,24 @@ class NodeAgent:
 
     async def update(self) -> None:
         """Bring the node to what it should be; nothing is sent when nothing changed and it is not time yet."""
-        try:
-            await self._write_metadata()
-            await self._write_status()
-        except NotFound:
-            log.warning("node_vanished", hint="somebody deleted the node; it is created again")
-            self._shown = await self._create()
-            self._lease = None
-            await self._write_status()
-        except Conflict:
-            # Somebody changed the node since we saw it: look again before the next try.
-            self._shown = await self._store.get_node() or self._shown
+        for _ in range(CONFLICT_TRIES):
+            try:
+                await self._write()
+                return
+            except Conflict:
+                continue  # somebody changed the node since we saw it: look again
+        raise Unavailable(f"node {self._settings.node_name} changes faster than it can be written")
 
-    async def _write_metadata(self) -> None:
+    async def _write(self) -> None:
         found = await self._store.get_node()
         if found is None:
-            raise NotFound(f"node {self._settings.node_name} is not in the cluster")
-        self._shown = found
+            log.warning("node_missing", hint="somebody deleted the node; it is created again")
+            self._lease = None
+        self._shown = found or await self._create()
+        await self._write_status()
+        await self._write_metadata()
+
+    async def _write_metadata(self) -> None:
         patch = self._metadata_patch()
         if patch is not None:
             self._shown = await self._store.patch_node(patch)

@@ -1,10 +1,12 @@
 """Which taints a virtual node carries: ours, the site's, and those of others, which are left alone. Pure."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
+from dte.interlink.virtual_kubelet.amounts import is_qualified_name
 from dte.interlink.virtual_kubelet.settings import VirtualKubeletSettings
 
 NO_SCHEDULE = "virtual-node.interlink/no-schedule"
@@ -17,6 +19,9 @@ EFFECTS = frozenset(("NoSchedule", "PreferNoSchedule", "NoExecute"))
 _SYSTEM_PREFIXES = ("node.kubernetes.io/", "node.cloudprovider.kubernetes.io/")
 """Kubernetes' own; a site cannot set or clear them."""
 
+_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
+"""Values of labels and taints (API reference)."""
+
 Taint = Mapping[str, Any]
 
 
@@ -28,10 +33,17 @@ def configured_taints(settings: VirtualKubeletSettings) -> tuple[dict[str, str],
 
 def site_taints(reported: Iterable[Mapping[str, Any]]) -> tuple[dict[str, str], ...]:
     """The taints of a ping that a node can carry; those without key or with another effect are left out."""
-    return tuple(
-        {"key": str(item["key"]), "value": str(item.get("value") or ""), "effect": str(item["effect"])}
-        for item in reported
-        if item.get("key") and item.get("effect") in EFFECTS and not str(item["key"]).startswith(_SYSTEM_PREFIXES)
+    found = [{key: str(item.get(key) or "") for key in ("key", "value", "effect")} for item in reported]
+    return tuple(item for item in found if _is_acceptable(item))
+
+
+def _is_acceptable(taint: Mapping[str, str]) -> bool:
+    # One taint that the API server refuses would keep every other change of the node from being written.
+    return (
+        is_qualified_name(taint["key"])
+        and not taint["key"].startswith(_SYSTEM_PREFIXES)
+        and _VALUE.fullmatch(taint["value"]) is not None
+        and taint["effect"] in EFFECTS
     )
 
 
