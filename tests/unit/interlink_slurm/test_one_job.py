@@ -48,6 +48,7 @@ async def happen(site, event):
         case "the job starts" if site.batch.jobs:
             site.batch.move("1", "RUNNING")
         case "the job's file tells of its end" if site.batch.jobs:
+            site.batch.move("1", "RUNNING")
             site.write_status(main=3, over=True)
             await site.keeper.tick()
     if event.startswith("create"):

@@ -81,12 +81,29 @@ def test_an_absent_comment_is_empty_and_absent_times_are_none(version):
     assert jobs["exit0"].started_at is not None
 
 
+def test_recorded_accounting_is_read_with_states_exits_and_times():
+    jobs = {job.name: job for job in parse_sacct((DATA / "sacct-24.11.txt").read_text()).jobs}
+
+    assert {name: (job.state, job.exit) for name, job in jobs.items()} == {
+        "exit0": ("COMPLETED", Exit(0, 0)),
+        "exit3": ("FAILED", Exit(3, 0)),
+        "exit200": ("FAILED", Exit(72, 0)),  # accounting loses the top bit
+        "signal9": ("FAILED", Exit(0, 9)),
+        "timelimit": ("TIMEOUT", Exit(0, 15)),
+        "cancelrun": ("CANCELLED", Exit(15, 0)),
+        "cancelpend": ("CANCELLED", Exit(0, 0)),
+        "held": ("PENDING", Exit(0, 0)),
+        "running": ("RUNNING", Exit(0, 0)),
+        "a|b": ("COMPLETED", Exit(0, 0)),
+    }
+    assert jobs["cancelpend"].started_at is None
+    assert jobs["exit0"].work_dir == "/exa/twin01/d"
+
+
 def test_a_state_in_accounting_loses_who_cancelled_it():
-    line = "7|45664d6c|CANCELLED by 2001|0:0|1795561199|1795561200|1795561203|/exa/twin01/d\n"
+    (job,) = parse_sacct("6|CANCELLED by 2001|0:0|1795564413|1795564413|1795564417|/exa/twin01/d|cancelrun\n").jobs
 
-    (job,) = parse_sacct(line).jobs
-
-    assert (job.job_id, job.name, job.state, job.ended_at) == ("7", "45664d6c", "CANCELLED", 1795561203)
+    assert (job.state, job.ended_at) == ("CANCELLED", 1795564417)
 
 
 @pytest.mark.parametrize(

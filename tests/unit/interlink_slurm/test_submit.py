@@ -101,6 +101,20 @@ async def test_a_killed_sidecar_adopts_the_job_by_itself_when_no_create_comes(si
     assert site.status().job_id == "1"
 
 
+async def test_a_job_that_ended_before_its_id_was_known_is_found_and_closed(site):
+    site.batch.faults["submit"] = [Fault.AFTER]
+    with pytest.raises(Unavailable):
+        await site.create()
+    site.write_status(main=3, over=True)
+    await site.keeper.tick()
+    assert site.status() is None
+
+    assert (await site.create()).job_id == "1"
+    await site.round()
+
+    assert site.state()[1]["exitCode"] == 3
+
+
 async def test_an_unsettled_submit_is_not_repeated_while_the_queue_cannot_be_asked(site):
     site.batch.faults["submit"] = [Fault.AFTER]
     site.batch.faults["queue"] = [Fault.BEFORE]

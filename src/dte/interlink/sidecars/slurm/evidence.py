@@ -61,13 +61,14 @@ def find(record: Record, evidence: Evidence) -> Findings:
 def _verdict(record: Record, evidence: Evidence) -> Verdict | None:
     """What is said of containers without an end of their own; None while the job is not over."""
     queue = evidence.queue
+    if not record.job_id:
+        # Whatever its files say: a job whose id is not known yet may still have to be ended.
+        return NEVER_SUBMITTED if evidence.is_lost else None
     if evidence.files is not None and evidence.files.finished_at is not None:
         return NEVER_STARTED
     if queue is not None and is_final(queue.state):
         return verdict_of(queue.state, queue.exit, queue.reason) if evidence.is_queue_trusted else None
-    if evidence.is_lost:
-        return LOST if record.job_id else NEVER_SUBMITTED
-    return None
+    return LOST if evidence.is_lost else None
 
 
 def _states(record: Record, evidence: Evidence, verdict: Verdict | None) -> dict[str, ContainerState]:

@@ -15,7 +15,7 @@ SQUEUE_FORMAT: Final = (
 )
 """A field with `:|` and no width is neither padded nor cut. Name and Comment last: only they may hold a `|`."""
 
-SACCT_FORMAT: Final = "JobIDRaw,JobName,State,ExitCode,Submit,Start,End,WorkDir"
+SACCT_FORMAT: Final = "JobIDRaw,State,ExitCode,Submit,Start,End,WorkDir,JobName"
 SINFO_FORMAT: Final = "%N|%c|%m|%t|%a|%G|%P"
 
 _SQUEUE_FIELDS: Final = SQUEUE_FORMAT.count(",") + 1
@@ -168,14 +168,14 @@ def _accounted_job(line: str) -> QueueJob | None:
         return None
     return QueueJob(
         job_id=fields[0],
-        name=fields[1],
-        state=_first_word(fields[2]),
-        exit=_exit_or_none(fields[3]),
+        state=_first_word(fields[1]),
+        exit=_exit_or_none(fields[2]),
         reason="",
-        submitted_at=parse_time(fields[4]),
-        started_at=parse_time(fields[5]),
-        ended_at=parse_time(fields[6]),
-        work_dir=fields[7],
+        submitted_at=parse_time(fields[3]),
+        started_at=parse_time(fields[4]),
+        ended_at=parse_time(fields[5]),
+        work_dir=fields[6],
+        name=fields[7],
         comment="",
     )
 

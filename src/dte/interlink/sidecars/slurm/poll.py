@@ -40,6 +40,7 @@ class Poller:
         self._interval_s = interval_s
         self._wake = asyncio.Event()
         self._wait_s = interval_s
+        self._soon_s = SOON_S
         self._failing_since: float | None = None
         self._last_error = ""
         self._bad_lines: set[str] = set()
@@ -48,7 +49,7 @@ class Poller:
         """Whether the queue was seen since the start."""
 
     def look_soon(self) -> None:
-        """Look within a second: a job was submitted or told to end."""
+        """Look within a second, if squeue is not slow: a job was submitted or told to end."""
         self._wake.set()
 
     def readiness(self) -> str | None:
@@ -77,7 +78,8 @@ class Poller:
         POLLS.inc()
         POLL_SECONDS.observe(seconds)
         self._note_success()
-        self._wait_s = max(self._interval_s, LOAD_FACTOR * seconds)
+        self._soon_s = max(SOON_S, LOAD_FACTOR * seconds)
+        self._wait_s = max(self._interval_s, self._soon_s)
         self.has_polled = True
 
     async def apply(self, listing: Listing, begun_at: float) -> None:
@@ -109,6 +111,8 @@ class Poller:
             log.warning("job_renamed", pod_uid=job.uid, job_id=seen.job_id, name=seen.name, hint="by a submit plugin")
         if job.is_file_behind():
             self._keeper.read_soon(job)
+        elif job.files is not None and job.files.finished_at is not None:
+            self._keeper.settle_soon(job)  # it was over before its id was known
 
     async def _order(self, job: Job, index: QueueIndex) -> None:
         """Take on a job whose id was never saved; make one of two jobs of the same pod."""
@@ -169,7 +173,7 @@ class Poller:
         self._failing_since = None
 
     async def _sleep(self) -> None:
-        """Wait for the next look: the interval, or a second when something happened."""
+        """Wait for the next look: the interval, or less when something happened."""
         wait_s = self._wait_s * (1 + random.uniform(-JITTER, JITTER))  # noqa: S311  jitter needs no secrecy
         started = self._table.clock()
         try:
@@ -180,6 +184,6 @@ class Poller:
         except TimeoutError:
             return
         self._wake.clear()
-        remaining = SOON_S - (self._table.clock() - started)
+        remaining = self._soon_s - (self._table.clock() - started)
         if remaining > 0:
             await asyncio.sleep(remaining)

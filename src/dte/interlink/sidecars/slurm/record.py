@@ -42,8 +42,6 @@ class Event(Enum):
 STATE_AFTER: Final = MappingProxyType(
     {
         (State.INTENT, Event.SUBMIT): State.SUBMITTED,
-        # A job that ran and ended between sbatch and the saved id.
-        (State.INTENT, Event.END): State.TERMINAL,
         (State.INTENT, Event.DELETE): State.DELETING,
         # Another job of the pod got the claim: the id changes, the state does not.
         (State.SUBMITTED, Event.SUBMIT): State.SUBMITTED,
