@@ -3,7 +3,9 @@
 import json
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+
+import pytest
 
 from tests.lab import demo
 from tests.lab.running import ACCOUNT, API_WRITES, LIMIT_S, POLLS, Site
@@ -12,22 +14,22 @@ API_WRITES_PER_POD = 6
 RPCS_PER_ROUND = 3
 
 
-# Stands before the real sbatch on PATH, once: it submits, then kills the sidecar that waits for the answer.
+FIRST_SBATCH = f"/exa/{ACCOUNT}/interlink/.first-sbatch"
+# Stands before the real sbatch on PATH. The first call submits, then kills the sidecar that waits for the answer.
 KILLER = f"""#!/bin/sh
-rm -f "$0"
-/usr/bin/sbatch "$@" > /tmp/dte-first-sbatch
-kill -9 "$(systemctl show --value --property=MainPID interlink-slurm@{ACCOUNT}.service)"
+[ -e {FIRST_SBATCH} ] && exec /usr/bin/sbatch "$@"
+/usr/bin/sbatch "$@" > {FIRST_SBATCH}
+kill -9 "$PPID"
 sleep 5
 """
 
 
-def install_once(site: Site, program: str, script: str) -> None:
-    """Put a program before the system's on the edge host's PATH; the account may remove it."""
-    target = f"/usr/local/bin/{program}"
-    site.on(
-        "edge", "sh", "-c", f'printf %s "$1" > {target}; chmod 755 {target}; chmod 1777 /usr/local/bin', "sh", script
-    )
-    site.on("edge", "chown", f"{ACCOUNT}:", target)
+@pytest.fixture
+def killer(site: Site) -> Iterator[None]:
+    """The edge host's sbatch kills the sidecar at its next call."""
+    site.on("edge", "sh", "-c", 'printf %s "$1" > /usr/local/bin/sbatch; chmod 755 /usr/local/bin/sbatch', "sh", KILLER)
+    yield
+    site.on("edge", "rm", "--force", "/usr/local/bin/sbatch", FIRST_SBATCH)
 
 
 def test_the_example_runs_and_its_log_is_the_programs(site: Site) -> None:
@@ -63,12 +65,11 @@ def test_a_deleted_pod_goes_soon_and_its_job_with_it(site: Site, apply: Callable
 
 
 def test_a_sidecar_killed_after_sbatch_and_before_it_saved_the_id_yields_one_job(
-    site: Site, apply: Callable[..., str]
+    site: Site, killer: None, apply: Callable[..., str]
 ) -> None:
-    install_once(site, "sbatch", KILLER)
     name = apply("killed", "sleep 1")
     pod = site.wait_for(name, "Succeeded")
-    first = site.on("edge", "cat", "/tmp/dte-first-sbatch").split()[-1]
+    first = site.on("edge", "cat", FIRST_SBATCH).split()[-1]
     assert site.jobs_of(pod) == [first]
     assert pod["metadata"]["annotations"]["JobID"] == first
 

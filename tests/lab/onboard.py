@@ -13,7 +13,6 @@ INVENTORY = "inventories/lab"
 
 STEPS: Sequence[tuple[str, Sequence[str]]] = (
     ("start Kubernetes, Slurm and the hosts", ("python", "-m", "tests.lab", "up")),
-    ("fetch the collection that reaches containers", ("python", "-m", "tests.tools.collections")),
     ("build the wheel and the archive of what it needs", ("python", "-m", "tests.tools.wheelhouse")),
     ("fetch the collection that reaches the lab's containers", ("python", "-m", "tests.tools.collections")),
     ("set up the hosts with the operator's playbook", ("dte", "site", "up", "-i", INVENTORY)),
