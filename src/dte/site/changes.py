@@ -34,13 +34,14 @@ def gather(events: Iterable[Event]) -> dict[str, HostChanges]:
 
 def _record(changes: HostChanges, event: HostResult) -> None:
     for answer in _changed_answers(event.result):
-        place = answer.get("dest") or answer.get("path")
+        places = answer.get("changed_paths") or [answer.get("dest") or answer.get("path")]
         if event.action == RELEASE_ACTION:
             _add(changes.releases, _release_text(answer))
         elif event.action in UNIT_ACTIONS:
             _add(changes.units, f"{answer.get('name')} {answer.get('state') or 'changed'}")
-        elif isinstance(place, str):
-            _add(changes.files, place)
+        elif all(isinstance(place, str) for place in places):
+            for place in places:
+                _add(changes.files, place)
         else:
             _add(changes.other, event.task)
 

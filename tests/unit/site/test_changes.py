@@ -43,3 +43,8 @@ def test_what_is_no_file_is_named_by_its_task() -> None:
 def test_a_file_that_changed_twice_is_named_once() -> None:
     event = changed("ansible.builtin.file", path="/run/dte")
     assert text(event, event)[1] == "  files     /run/dte"
+
+
+def test_each_of_several_files_is_named() -> None:
+    event = changed("intertwin.dte.managed_files", changed_paths=["/etc/dte", "/etc/dte/a.yaml"])
+    assert text(event)[1] == "  files     /etc/dte, /etc/dte/a.yaml"
