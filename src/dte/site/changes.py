@@ -38,7 +38,8 @@ def _record(changes: HostChanges, event: HostResult) -> None:
         if event.action == RELEASE_ACTION:
             _add(changes.releases, _release_text(answer))
         elif event.action in UNIT_ACTIONS:
-            _add(changes.units, f"{answer.get('name')} {answer.get('state') or 'changed'}")
+            # What was asked: of a restart the module tells only that the unit is started.
+            _add(changes.units, f"{answer.get('name')} {_asked(answer).get('state') or 'changed'}")
         elif all(isinstance(place, str) for place in places):
             for place in places:
                 _add(changes.files, place)
@@ -55,9 +56,16 @@ def _changed_answers(result: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 
 def _release_text(answer: Mapping[str, Any]) -> str:
-    name = str((answer.get("invocation") or {}).get("module_args", {}).get("name", "release"))
+    name = str(_asked(answer).get("name", "release"))
     before, now = answer.get("previous"), answer.get("release")
     return f"{name} {before} -> {now}" if before else f"{name} {now}"
+
+
+def _asked(answer: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The options that the module was called with."""
+    invocation = answer.get("invocation")
+    arguments = invocation.get("module_args") if isinstance(invocation, Mapping) else None
+    return arguments if isinstance(arguments, Mapping) else {}
 
 
 def _add(items: list[str], text: str) -> None:

@@ -32,8 +32,9 @@ def test_a_release_shows_before_and_after() -> None:
 
 
 def test_a_unit_shows_its_new_state() -> None:
-    event = changed("ansible.builtin.systemd_service", name="interlink-api.service", state="started")
-    assert text(event)[1] == "  units     interlink-api.service started"
+    asked = {"invocation": {"module_args": {"state": "restarted"}}}
+    event = changed("ansible.builtin.systemd_service", name="interlink-api.service", state="started", **asked)
+    assert text(event)[1] == "  units     interlink-api.service restarted"
 
 
 def test_what_is_no_file_is_named_by_its_task() -> None:
