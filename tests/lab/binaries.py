@@ -14,8 +14,8 @@ from tests.lab.progress import say, saying
 
 MODULE = Path(__file__).parent / "kube"
 """Our Go module: it names the versions (go.mod), their hashes (go.sum) and the programs (tools.go)."""
-BUILD_TIMEOUT_S = 3000.0
-"""The build takes 5 to 7 minutes on two cores that have nothing else to do."""
+BUILD_TIMEOUT_S = 5400.0
+"""The build takes 5 to 7 minutes on two cores with nothing else to do; 45 were seen on a crowded machine."""
 
 
 def kubernetes_version(go_mod: str) -> str:
