@@ -15,6 +15,7 @@ from dte.runtime import daemon_cli
 from dte.runtime.daemon_cli import ConfigFile
 from dte.runtime.service import Daemon, Listener
 from dte.runtime.service import serve as serve_daemon
+from dte.runtime.settings import load_settings
 
 from .commands import SlurmCommands
 from .record import Record
@@ -42,7 +43,7 @@ def serve(config: ConfigFile) -> None:
 def check(config: ConfigFile) -> None:
     """Say whether the sidecar would start on this file, and what it would warn about."""
     daemon_cli.check(SlurmSettings, config)
-    if daemon_cli.read_settings(SlurmSettings, config).flags_allowed is None:
+    if load_settings(SlurmSettings, config).settings.flags_allowed is None:
         typer.echo(f"warning: {config}: {ALL_FLAGS_WARNING}")
 
 
@@ -50,7 +51,12 @@ def check(config: ConfigFile) -> None:
 def jobs(config: ConfigFile) -> None:
     """Print the records of all pods; the sidecar need not run."""
     settings = daemon_cli.read_settings(SlurmSettings, config)
-    for line in table_lines(read_records(settings.data_root_folder)):
+    try:
+        records = read_records(settings.data_root_folder)
+    except OSError as e:
+        typer.echo(f"DataRootFolder {settings.data_root_folder}: {e.strerror}; run this as the account", err=True)
+        raise typer.Exit(1) from e
+    for line in table_lines(records):
         typer.echo(line)
 
 

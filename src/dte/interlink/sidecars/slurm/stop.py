@@ -15,6 +15,7 @@ from .job import Job
 from .metrics import DELETES
 from .poll import Poller
 from .record import State
+from .shapes import referenced_uid
 from .table import JobTable
 
 log = structlog.get_logger()
@@ -42,7 +43,7 @@ class Stopper:
         Repeating it is harmless, an unknown pod is none of ours. Raises Unavailable when the batch system does not
         answer; the deletion is on record all the same and goes on by itself.
         """
-        uid = pods.pod_uid(pod)
+        uid = referenced_uid(pod)
         try:
             async with self._table.lock(uid):
                 await self._delete(uid)

@@ -20,6 +20,7 @@ from .options import SbatchOptions, job_comment, place, sbatch_options
 from .poll import Poller
 from .record import ContainerName, Record, State
 from .settings import SlurmSettings
+from .shapes import check_create
 from .table import JobTable
 
 log = structlog.get_logger()
@@ -43,6 +44,7 @@ class Submitter:
         Raises Conflict for a deleted pod, Refused with the batch system's words, Malformed, and Unavailable: then
         nobody knows whether there is a job, and the next call finds out first.
         """
+        check_create(request)
         uid = pods.pod_uid(request.pod)
         try:
             async with self._table.lock(uid):

@@ -17,6 +17,7 @@ from dte.runtime.errors import Malformed, Unavailable
 from .job import Job
 from .metrics import JOBS
 from .record import Record, State
+from .shapes import referenced_uid
 from .store import RecordStore
 
 log = structlog.get_logger()
@@ -124,7 +125,7 @@ class JobTable:
         answers = []
         for pod in requested:
             try:
-                job = self._jobs.get(pods.pod_uid(pod))
+                job = self._jobs.get(referenced_uid(pod))
             except Malformed:
                 continue
             if job is not None and job.record.state is not State.INTENT:
