@@ -1,6 +1,6 @@
 """A BatchSystem in memory that obeys the interface's promises, and fails when a test wants it to."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from enum import Enum
 
@@ -29,6 +29,7 @@ class FakeSlurm:
         self.submissions: list[Submission] = []
         self.faults: dict[str, list[Fault | DteError | None]] = {}
         self.has_accounting = has_accounting
+        self.on_queue: Callable[[], None] = lambda: None
         self.node_lines: tuple[NodeLine, ...] = (NodeLine("n1", 16, 16000, "idle", True, (), "main"),)
 
     def called(self, method: str) -> list[tuple[str, ...]]:
@@ -66,6 +67,7 @@ class FakeSlurm:
 
     async def queue(self) -> Listing:
         self._begin("queue")
+        self.on_queue()
         return Listing(tuple(self.jobs.values()), ())
 
     async def accounted(self, job_ids: Sequence[str]) -> Listing | None:

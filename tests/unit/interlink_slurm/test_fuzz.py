@@ -58,7 +58,7 @@ async def answer(method, path, body):
 
 
 @given(st.sampled_from(list(places(BODY))), ODD)
-@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 def test_a_create_with_anything_in_any_place_is_answered(place, value):
     status, text = asyncio.run(answer("POST", "/create", with_change(BODY, place, value)))
 
@@ -66,7 +66,7 @@ def test_a_create_with_anything_in_any_place_is_answered(place, value):
 
 
 @given(st.sampled_from(["/delete", "/status", "/getLogs"]), st.sampled_from(list(places(POD))), ODD)
-@settings(max_examples=80, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 def test_other_requests_with_anything_in_any_place_are_answered(path, place, value):
     changed = with_change(POD, place, value)
 

@@ -74,7 +74,7 @@ def a_job_root():
 
 
 @given(EVENTS)
-@settings(max_examples=60)
+@settings(max_examples=40)
 def test_a_pod_has_exactly_one_job_once_a_create_is_answered(events):
     async def scenario(site):
         for event in events:
@@ -91,7 +91,7 @@ def test_a_pod_has_exactly_one_job_once_a_create_is_answered(events):
 
 
 @given(EVENTS, EVENTS)
-@settings(max_examples=60)
+@settings(max_examples=40)
 def test_a_deleted_pod_ends_with_no_job_that_waits_or_runs_and_never_comes_back(before, after):
     async def scenario(site):
         for event in before:

@@ -76,6 +76,26 @@ async def test_a_failing_queue_changes_no_pod(site):
     assert "squeue fails since" in site.poller.readiness()
 
 
+async def test_the_wait_doubles_with_each_failure_up_to_two_minutes_and_then_starts_again(site):
+    await site.create()
+    site.batch.faults["queue"] = [Fault.BEFORE] * 6
+    waits = []
+    for _ in range(7):
+        await site.poller.look()
+        waits.append(site.poller.wait_s)
+
+    assert waits == [10, 20, 40, 80, 120, 120, 5]
+
+
+async def test_a_slow_queue_is_asked_less_often(site):
+    await site.create()
+    site.batch.on_queue = lambda: setattr(site.clock, "now", site.clock.now + 3)
+
+    await site.poller.look()
+
+    assert site.poller.wait_s == 30
+
+
 async def test_an_ended_job_without_file_waits_for_the_grace_time_then_the_queue_decides(site):
     await site.create()
     site.batch.move("1", "FAILED", Exit(3, 0))

@@ -47,6 +47,24 @@ async def test_a_running_job_is_cancelled_only_after_its_grace_period(site):
     assert site.job().record.state is State.DELETED
 
 
+async def test_a_job_that_has_not_begun_to_write_is_asked_again_until_it_has(site):
+    await site.create()
+    site.batch.move("1", "RUNNING")
+    await site.stopper.delete(a_pod())
+    await site.round(6)
+    await site.round(6)
+    assert len(site.batch.called("stop")) == 3
+    site.write_status(main=None)
+    await site.keeper.tick()
+    await site.round(6)
+    asked = len(site.batch.called("stop"))
+
+    await site.round(6)
+
+    assert len(site.batch.called("stop")) == asked
+    assert site.batch.called("cancel") == []
+
+
 async def test_deleting_twice_signals_once(site):
     await site.create()
     site.batch.move("1", "RUNNING")

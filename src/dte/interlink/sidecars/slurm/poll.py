@@ -39,7 +39,8 @@ class Poller:
         self._batch = batch
         self._interval_s = interval_s
         self._wake = asyncio.Event()
-        self._wait_s = interval_s
+        self.wait_s = interval_s
+        """Until the next look, before jitter, if nothing happens."""
         self._soon_s = SOON_S
         self._failing_since: float | None = None
         self._last_error = ""
@@ -79,7 +80,7 @@ class Poller:
         POLL_SECONDS.observe(seconds)
         self._note_success()
         self._soon_s = max(SOON_S, LOAD_FACTOR * seconds)
-        self._wait_s = max(self._interval_s, self._soon_s)
+        self.wait_s = max(self._interval_s, self._soon_s)
         self.has_polled = True
 
     async def apply(self, listing: Listing, begun_at: float) -> None:
@@ -162,10 +163,10 @@ class Poller:
     def _note_failure(self, error: str) -> None:
         POLL_FAILURES.inc()
         self._last_error = error
-        self._wait_s = min(MAX_WAIT_S, 2 * max(self._wait_s, self._interval_s))
+        self.wait_s = min(MAX_WAIT_S, 2 * max(self.wait_s, self._interval_s))
         if self._failing_since is None:
             self._failing_since = self._table.clock()
-            log.warning("poll_failed", error=error, retry_in_s=self._wait_s, effect="job states stay as they are")
+            log.warning("poll_failed", error=error, retry_in_s=self.wait_s, effect="job states stay as they are")
 
     def _note_success(self) -> None:
         if self._failing_since is not None:
@@ -174,7 +175,7 @@ class Poller:
 
     async def _sleep(self) -> None:
         """Wait for the next look: the interval, or less when something happened."""
-        wait_s = self._wait_s * (1 + random.uniform(-JITTER, JITTER))  # noqa: S311  jitter needs no secrecy
+        wait_s = self.wait_s * (1 + random.uniform(-JITTER, JITTER))  # noqa: S311  jitter needs no secrecy
         started = self._table.clock()
         try:
             async with asyncio.timeout(wait_s):

@@ -80,12 +80,12 @@ class Stopper:
 
     async def _try(self, job: Job) -> None:
         try:
-            if job.stop_sent_at is None:
-                await self._ask_to_end(job)
-            else:
+            if self._is_grace_over(job):
                 log.warning("grace_period_over", pod_uid=job.uid, job_id=job.record.job_id, effect="job is cancelled")
                 job.next_stop_at = self._table.clock() + CANCEL_AGAIN_S
                 await self._batch.cancel(job.record.job_id)
+            else:
+                await self._ask_to_end(job)
             self._poller.look_soon()
         except (Unavailable, Refused) as e:
             job.next_stop_at = self._table.clock() + RETRY_S
@@ -93,5 +93,15 @@ class Stopper:
 
     async def _ask_to_end(self, job: Job) -> None:
         await self._batch.stop(job.record.job_id)
-        job.stop_sent_at = self._table.clock()
-        job.next_stop_at = job.stop_sent_at + job.record.grace_period_s + GRACE_MARGIN_S
+        now = self._table.clock()
+        if job.stop_sent_at is None:
+            job.stop_sent_at = now
+        # A job that has not written its status file yet may not have been there to hear the signal: ask again.
+        job.next_stop_at = now + RETRY_S if job.files is None else self._grace_end(job)
+
+    def _is_grace_over(self, job: Job) -> bool:
+        return job.stop_sent_at is not None and self._table.clock() >= self._grace_end(job)
+
+    def _grace_end(self, job: Job) -> float:
+        assert job.stop_sent_at is not None, "asked before"
+        return job.stop_sent_at + job.record.grace_period_s + GRACE_MARGIN_S
