@@ -2,9 +2,10 @@ import os
 
 import pytest
 
+from dte.interlink.sidecars.slurm import store
 from dte.interlink.sidecars.slurm.parse import Exit, Listing, QueueJob
 from dte.interlink.sidecars.slurm.record import State
-from dte.runtime.errors import Refused
+from dte.runtime.errors import Refused, Unavailable
 from tests.unit.interlink_slurm.fake_slurm import Fault
 from tests.unit.interlink_slurm.pods import OTHER_UID, UID, a_pod
 from tests.unit.interlink_slurm.site import GRACE_S
@@ -330,6 +331,30 @@ async def test_records_go_after_the_retention_time(site):
 
     assert site.status() is None
     assert not site.directory().exists()
+
+
+async def test_an_intent_that_never_became_a_job_goes_after_the_retention_time(site):
+    site.batch.faults["submit"] = [Fault.BEFORE]
+    with pytest.raises(Unavailable):
+        await site.create()
+    await site.round()
+    assert site.directory().exists()
+
+    await site.round(7 * 86400 + 1)
+
+    assert site.job() is None
+    assert not site.directory().exists()
+
+
+async def test_a_start_with_many_records_reads_them_in_parts(site, monkeypatch):
+    monkeypatch.setattr(store, "DIRECTORIES_PER_CALL", 2)
+    uids = [f"45664d6c-d131-4249-bf8c-0fe5c2a8be{number:02d}" for number in range(5)]
+    for uid in uids:
+        await site.create(a_pod(uid=uid))
+
+    await site.start_again()
+
+    assert [site.status(uid).uid for uid in uids] == uids
 
 
 async def test_running_jobs_never_go_by_age(site):

@@ -11,6 +11,7 @@ import structlog
 from dte.runtime.errors import Unavailable
 
 from .job import Job
+from .record import Record, State
 from .table import JobTable
 
 log = structlog.get_logger()
@@ -109,11 +110,26 @@ class Keeper:
             return
         self._next_retention_at = now + RETENTION_INTERVAL_S
         for job in self._table.all():
-            since = job.record.deleted_at or job.record.ended_at
-            if job.record.is_over and since is not None and now - since > self._retention_s:
-                async with self._table.lock(job.uid):
-                    await self._table.forget(job)
-                    log.info("record_removed", pod_uid=job.uid, job_id=job.record.job_id)
+            lock = self._table.lock(job.uid)
+            if lock.locked() or not self._is_too_old(job.record, now):
+                continue
+            async with lock:
+                await self._table.forget(job)
+                log.info("record_removed", pod_uid=job.uid, job_id=job.record.job_id)
+
+    def _is_too_old(self, record: Record, now: float) -> bool:
+        since = _unused_since(record)
+        return since is not None and now - since > self._retention_s
+
+
+def _unused_since(record: Record) -> float | None:
+    """Since when nobody needs the record; None: somebody does.
+
+    An intent that never became a job in all that time was given up by whoever asked for it.
+    """
+    if record.state is State.INTENT:
+        return record.created_at
+    return (record.deleted_at or record.ended_at) if record.is_over else None
 
 
 async def _all_of(work: Iterable[Coroutine[None, None, None]]) -> None:

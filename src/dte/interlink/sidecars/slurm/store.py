@@ -9,7 +9,7 @@ import os
 import shutil
 import stat
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, ParamSpec, TypeVar
@@ -35,6 +35,8 @@ T = TypeVar("T")
 
 MAX_RECORD_BYTES: Final = 1 << 22
 MAX_STATUS_BYTES: Final = (1 << 20) + 1
+DIRECTORIES_PER_CALL: Final = 100
+"""Read at start in one file operation: each has its time limit, and there may be thousands."""
 JOB_ID_FILE: Final = "JobID.jid"
 POD_UID_FILE: Final = "PodUID.uid"
 NAMESPACE_FILE: Final = "PodNamespace.ns"
@@ -67,7 +69,11 @@ class RecordStore:
 
     async def load(self) -> tuple[Found, ...]:
         """All records there are. What cannot be read is logged, counted and left alone."""
-        return await self._run(self._load)
+        directories = await self._run(_directories, self._root)
+        found: list[Found] = []
+        for start in range(0, len(directories), DIRECTORIES_PER_CALL):
+            found += await self._run(_load_some, directories[start : start + DIRECTORIES_PER_CALL])
+        return tuple(found)
 
     async def save(self, record: Record) -> None:
         """Put the record on disk; durable when it returns."""
@@ -108,9 +114,6 @@ class RecordStore:
         except OSError as e:
             raise Unavailable(f"job root {self._root}: {e}") from e
 
-    def _load(self) -> tuple[Found, ...]:
-        return tuple(_found(self._root))
-
     def _prepare(self, record: Record, plan: JobPlan, number: int) -> None:
         directory = self.directory(record)
         directory.path.mkdir(mode=0o700, exist_ok=True)
@@ -134,14 +137,16 @@ class RecordStore:
 
 def read_records(root: Path) -> tuple[Record, ...]:
     """The records under a job root, for a command that runs beside the sidecar. Blocks; raises OSError."""
-    return tuple(found.record for found in _found(root))
+    return tuple(found.record for found in _load_some(_directories(root)))
 
 
-def _found(root: Path) -> Iterator[Found]:
-    for directory in list_job_directories(root):
-        found = _load_one(directory)
-        if found is not None:
-            yield found
+def _directories(root: Path) -> list[JobDirectory]:
+    return list(list_job_directories(root))
+
+
+def _load_some(directories: Sequence[JobDirectory]) -> list[Found]:
+    found = (_load_one(directory) for directory in directories)
+    return [item for item in found if item is not None]
 
 
 def _load_one(directory: JobDirectory) -> Found | None:
