@@ -58,6 +58,8 @@ def _changed_answers(result: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 def _release_text(answer: Mapping[str, Any]) -> str:
     name = str(_asked(answer).get("name", "release"))
     before, now = answer.get("previous"), answer.get("release")
+    if now is None:
+        return f"{name} removed"
     return f"{name} {before} -> {now}" if before else f"{name} {now}"
 
 

@@ -27,6 +27,8 @@ def test_a_release_shows_before_and_after() -> None:
     names = {"invocation": {"module_args": {"name": "interlink-api"}}}
     first = changed("intertwin.dte.python_release", release="0.1.0-b", previous=None, **names)
     then = changed("intertwin.dte.python_release", release="0.1.0-b", previous="0.1.0-a", **names)
+    gone = changed("intertwin.dte.python_release", release=None, previous="0.1.0-a", **names)
+    assert text(gone)[1] == "  releases  interlink-api removed"
     assert text(first)[1] == "  releases  interlink-api 0.1.0-b"
     assert text(then)[1] == "  releases  interlink-api 0.1.0-a -> 0.1.0-b"
 
