@@ -9,6 +9,7 @@ from ansible_collections.intertwin.dte.plugins.module_utils import _instances, _
 
 CHECKS = (
     "api_problems",
+    "kubeconfig_problems",
     "passwd_problems",
     "release_problems",
     "slurm_account_problems",

@@ -146,6 +146,17 @@ def virtual_node_problems(nodes, first_admin_port, interlink_url):
     return problems + _unique(variable, "port", ports)
 
 
+def kubeconfig_problems(given):
+    """How many of the two ways to name a kubeconfig are set: exactly one must be. The text itself is a secret."""
+    if given == 1:
+        return []
+    return [
+        "virtual_kubelet_kubeconfig, virtual_kubelet_kubeconfig_file: %s: "
+        "set one, the text (from a vault) or a path on the host"
+        % ("both are set" if given else "neither is set")
+    ]
+
+
 def api_problems(accounts, listen):
     """The address of the interLink API (`host:port`) and the accounts that it serves (items of its file)."""
     problems = []

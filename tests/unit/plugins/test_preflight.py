@@ -121,3 +121,10 @@ def test_slurms_words_reach_the_operator() -> None:
     ]
     (problem,) = preflight.submit_problems(results, "edge")
     assert problem.startswith("edge: sbatch as twin02: sbatch: error: Invalid account")
+
+
+@pytest.mark.parametrize(("given", "words"), [(0, "neither is set"), (2, "both are set")])
+def test_a_kubeconfig_is_named_in_exactly_one_way(given: int, words: str) -> None:
+    (problem,) = preflight.kubeconfig_problems(given)
+    assert words in problem
+    assert preflight.kubeconfig_problems(1) == []
