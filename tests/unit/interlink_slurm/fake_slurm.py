@@ -1,5 +1,6 @@
 """A BatchSystem in memory that obeys the interface's promises, and fails when a test wants it to."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from enum import Enum
@@ -29,6 +30,8 @@ class FakeSlurm:
         self.submissions: list[Submission] = []
         self.faults: dict[str, list[Fault | DteError | None]] = {}
         self.has_accounting = has_accounting
+        self.may_stop = asyncio.Event()
+        self.may_stop.set()
         self.on_queue: Callable[[], None] = lambda: None
         self.node_lines: tuple[NodeLine, ...] = (NodeLine("n1", 16, 16000, "idle", True, (), "main"),)
 
@@ -82,6 +85,7 @@ class FakeSlurm:
 
     async def stop(self, job_id: str) -> None:
         fault = self._begin("stop", job_id)
+        await self.may_stop.wait()
         self._cancel_if(job_id, {"PENDING"})
         _lose_answer(fault)
 

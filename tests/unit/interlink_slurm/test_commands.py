@@ -122,6 +122,11 @@ async def test_ending_a_job_that_is_over_is_done(tmp_path, words):
     await commands(tmp_path, f"echo '{words}' >&2; exit 1").stop("6")
 
 
+@pytest.mark.parametrize("status", [225, 229])
+async def test_ending_a_job_that_is_over_may_fail_without_a_word(tmp_path, status):
+    await commands(tmp_path, f"exit {status}").cancel("6")
+
+
 async def test_ending_a_job_that_slurm_will_not_touch_now_is_again(tmp_path):
     slurm = commands(tmp_path, "echo 'Job can not be altered now, try again later' >&2; exit 228")
 

@@ -1,3 +1,5 @@
+import asyncio
+
 import pytest
 
 from dte.interlink.sidecars.slurm.record import State
@@ -73,6 +75,24 @@ async def test_deleting_twice_signals_once(site):
     await site.stopper.delete(a_pod())
 
     assert len(site.batch.called("stop")) == 1
+
+
+async def test_a_slow_stop_is_neither_repeated_nor_overtaken_by_a_cancel(site):
+    await site.create()
+    site.batch.move("1", "RUNNING")
+    site.batch.may_stop.clear()
+    deleting = asyncio.create_task(site.stopper.delete(a_pod()))
+    while not site.batch.called("stop"):
+        await asyncio.sleep(0)
+
+    await site.stopper.tick()
+    ticking = asyncio.create_task(site.stopper.tick())
+    site.batch.may_stop.set()
+    await deleting
+    await ticking
+
+    assert len(site.batch.called("stop")) == 1
+    assert site.batch.called("cancel") == []
 
 
 async def test_an_unknown_pod_is_none_of_ours(site):

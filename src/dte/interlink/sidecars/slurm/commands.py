@@ -36,6 +36,8 @@ ACCOUNTING_WINDOW: Final = "now-7days"
 """Without -S sacct looks back to midnight only."""
 
 _EPOCH_TIMES: Final = MappingProxyType({"SLURM_TIME_FORMAT": "%s"})
+_OVER_STATUSES: Final = frozenset({225, 229})
+"""scancel ends with the low byte of Slurm's error number: 2017 invalid job id, 2021 already done; at times wordless."""
 _NO_ACCOUNTING: Final = "accounting storage is disabled"
 _ALWAYS: Final = ("--parsable", "--export=NIL", "--propagate=NONE", "--no-requeue")
 
@@ -184,6 +186,8 @@ async def _run(
 
 
 def _is_over_already(completed: Completed) -> bool:
+    if completed.status in _OVER_STATUSES:
+        return True
     words = words_of(completed.stderr, completed.status).lower()
     return "invalid job id" in words or "already completing or completed" in words
 

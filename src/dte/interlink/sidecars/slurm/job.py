@@ -32,6 +32,8 @@ class Job:
     """Since when neither queue nor accounting list it; None while one does."""
     stop_sent_at: float | None = None
     """When its script was told to end; None: not yet, or not accepted."""
+    stop_is_under_way: bool = False
+    """A command that ends it is running."""
     next_stop_at: float = 0.0
     """Not before then is the next try to end it."""
 

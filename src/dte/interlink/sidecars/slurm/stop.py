@@ -61,8 +61,8 @@ class Stopper:
     async def tick(self) -> None:
         """One round over the jobs of deleted pods that are not over."""
         now = self._table.clock()
-        due = [job for job in self._table.live() if job.record.is_deleted and job.record.job_id]
-        due = [job for job in due if now >= job.next_stop_at]
+        deleted = [job for job in self._table.live() if job.record.is_deleted and job.record.job_id]
+        due = [job for job in deleted if now >= job.next_stop_at and not job.stop_is_under_way]
         for start in range(0, len(due), AT_ONCE):
             await asyncio.gather(*(self._try(job) for job in due[start : start + AT_ONCE]))
 
@@ -74,7 +74,7 @@ class Stopper:
         await self._table.save(job, job.record.deleted(self._table.wall_clock()))
         if job.record.state is State.DELETED:
             await self._table.store.bury(job.record)
-        elif job.record.job_id and job.stop_sent_at is None:
+        elif job.record.job_id and job.stop_sent_at is None and not job.stop_is_under_way:
             await self._ask_to_end(job)
         self._poller.look_soon()
 
@@ -92,7 +92,11 @@ class Stopper:
             log.warning("stop_failed", pod_uid=job.uid, job_id=job.record.job_id, error=str(e), retry_in_s=RETRY_S)
 
     async def _ask_to_end(self, job: Job) -> None:
-        await self._batch.stop(job.record.job_id)
+        job.stop_is_under_way = True
+        try:
+            await self._batch.stop(job.record.job_id)
+        finally:
+            job.stop_is_under_way = False
         now = self._table.clock()
         if job.stop_sent_at is None:
             job.stop_sent_at = now
