@@ -110,6 +110,7 @@ async def test_ending_what_is_over_or_unknown_is_done(case: Case) -> None:
 
     for known in (job_id, "67000000"):
         await case.batch.stop(known)
+        await case.batch.signal(known)
         await case.batch.drop(known)
         await case.batch.cancel(known)
 

@@ -89,6 +89,9 @@ class FakeSlurm:
         self._cancel_if(job_id, {"PENDING"})
         _lose_answer(fault)
 
+    async def signal(self, job_id: str) -> None:
+        self._begin("signal", job_id)
+
     async def drop(self, job_id: str) -> None:
         self._begin("drop", job_id)
         self._cancel_if(job_id, {"PENDING"})

@@ -30,8 +30,8 @@ async def test_a_running_job_is_told_to_end_and_its_file_decides(site):
     site.write_status(main=7, over=True)
     await site.keeper.tick()
 
-    assert site.batch.called("stop") == [("stop", "1")]
-    assert site.batch.called("cancel") == []
+    assert site.batch.called("signal") == [("signal", "1")]
+    assert site.batch.called("stop") == site.batch.called("cancel") == []
     assert site.state()[1]["exitCode"] == 7
 
 
@@ -59,11 +59,10 @@ async def test_a_job_that_has_not_begun_to_write_is_asked_again_until_it_has(sit
     site.write_status(main=None)
     await site.keeper.tick()
     await site.round(6)
-    asked = len(site.batch.called("stop"))
-
     await site.round(6)
 
-    assert len(site.batch.called("stop")) == asked
+    assert len(site.batch.called("stop")) == 3
+    assert len(site.batch.called("signal")) == 1
     assert site.batch.called("cancel") == []
 
 

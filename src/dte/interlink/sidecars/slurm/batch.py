@@ -61,6 +61,10 @@ class BatchSystem(Protocol):
         """Drop the job if it waits; else ask its script to end (SIGTERM). Nothing happens to a finished job."""
         ...
 
+    async def signal(self, job_id: str) -> None:
+        """Ask the script of a job that has started to end (SIGTERM). Nothing happens to a finished job."""
+        ...
+
     async def drop(self, job_id: str) -> None:
         """Cancel the job only if it still waits."""
         ...

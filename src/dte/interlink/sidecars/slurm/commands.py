@@ -125,6 +125,10 @@ class SlurmCommands:
     async def stop(self, job_id: str) -> None:
         """See BatchSystem. In this order a job that starts in between gets the signal."""
         await self.drop(job_id)
+        await self.signal(job_id)
+
+    async def signal(self, job_id: str) -> None:
+        """See BatchSystem."""
         # --batch: only the script, which is the supervisor: it stops the containers in order and writes the status.
         await self._end(["--batch", "--signal=TERM", job_id])
 

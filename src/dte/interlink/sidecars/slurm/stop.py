@@ -94,7 +94,8 @@ class Stopper:
     async def _ask_to_end(self, job: Job) -> None:
         job.stop_is_under_way = True
         try:
-            await self._batch.stop(job.record.job_id)
+            # A job that wrote its status file has started: one command less.
+            await (self._batch.stop if job.files is None else self._batch.signal)(job.record.job_id)
         finally:
             job.stop_is_under_way = False
         now = self._table.clock()
