@@ -11,6 +11,7 @@ from dte.runtime.errors import BadOutput, Unavailable
 
 MAX_OUTPUT_BYTES = 64 << 20
 KILL_WAIT_S = 2.0
+STDIN, STDOUT, STDERR = range(3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,62 +43,76 @@ async def run_command(
     or does not end within `timeout_s` (its whole group is then killed), BadOutput when it prints more
     than `max_output_bytes`.
     """
+    loop = asyncio.get_running_loop()
     try:
-        process = await asyncio.create_subprocess_exec(
+        transport, collector = await loop.subprocess_exec(
+            lambda: _Collector(max_output_bytes, loop.create_future()),
             *argv,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
             env={**os.environ, **(env or {})},
             start_new_session=True,
         )
     except OSError as error:
         raise Unavailable(f"{argv[0]} cannot be started: {error.strerror}") from error
-    out = asyncio.ensure_future(_read(process.stdout, max_output_bytes))
-    err = asyncio.ensure_future(_read(process.stderr, max_output_bytes))
-    feed = asyncio.ensure_future(_feed(process, stdin))
     try:
+        _feed(transport, stdin)
         async with asyncio.timeout(timeout_s):
-            await asyncio.gather(out, err, feed)
-            status = await process.wait()
+            await asyncio.shield(collector.ended)
     except TimeoutError as error:
         raise Unavailable(f"{argv[0]} did not end within {timeout_s:g} s") from error
     except BadOutput as error:
         raise BadOutput(f"{argv[0]} {error}") from error
     finally:
-        for part in (out, err, feed):
-            part.cancel()
-        await _end(process)
-    return Completed(status if status >= 0 else 128 - status, out.result(), err.result())
+        await _end(transport, collector)
+    status = transport.get_returncode()
+    assert status is not None, "all pipes are closed and the process was waited for"
+    return Completed(
+        status if status >= 0 else 128 - status, bytes(collector.output[STDOUT]), bytes(collector.output[STDERR])
+    )
 
 
-async def _feed(process: asyncio.subprocess.Process, data: bytes) -> None:
-    assert process.stdin is not None, "stdin is a pipe"
-    # A program may end without reading its input; its exit status tells.
-    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-        process.stdin.write(data)
-        await process.stdin.drain()
-    process.stdin.close()
+class _Collector(asyncio.SubprocessProtocol):
+    """What a command prints; `ended` is done when it has exited and closed its output, or printed too much."""
+
+    def __init__(self, limit: int, ended: asyncio.Future[None]) -> None:
+        self.output = {STDOUT: bytearray(), STDERR: bytearray()}
+        self.ended = ended
+        self.is_gone = asyncio.Event()
+        self._limit = limit
+
+    def pipe_data_received(self, fd: int, data: bytes) -> None:
+        if len(self.output[fd]) + len(data) > self._limit:
+            self._finish(BadOutput(f"printed more than {self._limit} bytes"))
+        else:
+            self.output[fd] += data
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.is_gone.set()
+        self._finish(exc)
+
+    def _finish(self, error: Exception | None) -> None:
+        if self.ended.done():
+            return
+        if error is None:
+            self.ended.set_result(None)
+        else:
+            self.ended.set_exception(error)
 
 
-async def _read(stream: asyncio.StreamReader | None, limit: int) -> bytes:
-    assert stream is not None, "output is a pipe"
-    chunks: list[bytes] = []
-    size = 0
-    while chunk := await stream.read(1 << 16):
-        size += len(chunk)
-        if size > limit:
-            raise BadOutput(f"printed more than {limit} bytes")
-        chunks.append(chunk)
-    return b"".join(chunks)
+def _feed(transport: asyncio.SubprocessTransport, data: bytes) -> None:
+    pipe = transport.get_pipe_transport(STDIN)
+    assert isinstance(pipe, asyncio.WriteTransport), "standard input is a pipe"
+    pipe.write(data)  # a program may end without reading it; its exit status tells
+    pipe.close()
 
 
-async def _end(process: asyncio.subprocess.Process) -> None:
-    """Leave no process behind, however run_command ends."""
-    if process.returncode is not None:
-        return
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
+async def _end(transport: asyncio.SubprocessTransport, collector: _Collector) -> None:
+    """Leave no process and no pipe behind, however run_command ends."""
+    if transport.get_returncode() is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(transport.get_pid(), signal.SIGKILL)
+    transport.close()
     with contextlib.suppress(TimeoutError):  # stuck in the kernel: the reaper gets it later
         async with asyncio.timeout(KILL_WAIT_S):
-            await process.wait()
+            await collector.is_gone.wait()
+    if collector.ended.done() and not collector.ended.cancelled():
+        collector.ended.exception()  # seen, whatever happened meanwhile
