@@ -152,8 +152,7 @@ def kubeconfig_problems(given):
         return []
     return [
         "virtual_kubelet_kubeconfig, virtual_kubelet_kubeconfig_file: %s: "
-        "set one, the text (from a vault) or a path on the host"
-        % ("both are set" if given else "neither is set")
+        "set one, the text (from a vault) or a path on the host" % ("both are set" if given else "neither is set")
     ]
 
 

@@ -28,6 +28,12 @@ def exposure(host: Any, unit: str) -> float:
     return float(match[1])
 
 
+def complaints(host: Any, unit: str) -> str:
+    """What systemd-analyze verify says of a unit: unknown settings, programs that are not there."""
+    done = host.run(f"systemd-analyze verify {unit}")
+    return str(done.stdout + done.stderr) if done.rc else ""
+
+
 def main_pid(host: Any, unit: str) -> int:
     return int(host.check_output(f"systemctl show --value --property=MainPID {unit}"))
 

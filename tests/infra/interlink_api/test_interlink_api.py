@@ -56,6 +56,10 @@ def test_the_record_of_owners_is_the_apis_alone(host: Any) -> None:
     assert (directory.user, directory.mode) == ("dte-interlink-api", 0o700)
 
 
+def test_systemd_has_no_complaint_about_the_unit(host: Any) -> None:
+    assert nodes.complaints(host, UNIT) == ""
+
+
 def test_the_unit_is_hardened(host: Any) -> None:
     assert nodes.exposure(host, UNIT) <= nodes.MAX_EXPOSURE
     assert host.check_output(f"systemctl show --value -p ProtectSystem {UNIT}") == "strict"

@@ -56,6 +56,10 @@ def test_the_configuration_cannot_be_changed_by_the_account(host: Any) -> None:
     assert (file.user, file.mode) == ("root", 0o644)
 
 
+def test_systemd_has_no_complaint_about_the_unit(host: Any) -> None:
+    assert nodes.complaints(host, "interlink-slurm@twin01.service") == ""
+
+
 def test_the_unit_is_hardened(host: Any) -> None:
     assert nodes.exposure(host, "interlink-slurm@twin01.service") <= nodes.MAX_EXPOSURE
     properties = host.check_output("systemctl show interlink-slurm@twin01.service -p ProtectSystem -p NoNewPrivileges")

@@ -52,6 +52,10 @@ def test_the_configuration_holds_no_secret(host: Any) -> None:
     assert "KubeconfigFile: /etc/pki/dte/kubeconfig" in file.content_string
 
 
+def test_systemd_has_no_complaint_about_the_unit(host: Any) -> None:
+    assert nodes.complaints(host, UNIT) == ""
+
+
 def test_the_unit_is_hardened(host: Any) -> None:
     assert nodes.exposure(host, UNIT) <= nodes.MAX_EXPOSURE
     assert host.check_output(f"systemctl show --value -p ProtectSystem {UNIT}") == "strict"
