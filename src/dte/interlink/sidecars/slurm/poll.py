@@ -44,6 +44,7 @@ class Poller:
         self._soon_s = SOON_S
         self._failing_since: float | None = None
         self._last_error = ""
+        self._accounting_is_down = False
         self._bad_lines: set[str] = set()
         self._renamed: set[str] = set()
         self.has_polled = False
@@ -57,7 +58,7 @@ class Poller:
         """None when the queue was seen and still is, else why not."""
         if self._failing_since is None:
             return None if self.has_polled else "the queue was not seen yet"
-        return f"squeue fails since {round(self._table.clock() - self._failing_since)} s: {self._last_error}"
+        return f"the queue was not seen for {round(self._table.clock() - self._failing_since)} s: {self._last_error}"
 
     async def run(self) -> None:
         """Run until cancelled."""
@@ -71,10 +72,10 @@ class Poller:
         begun_at = self._table.clock()
         try:
             listing = await self._batch.queue()
-            await self.apply(listing, begun_at)
         except Unavailable as e:
             self._note_failure(str(e))
             return
+        await self.apply(listing, begun_at)
         seconds = self._table.clock() - begun_at
         POLLS.inc()
         POLL_SECONDS.observe(seconds)
@@ -84,7 +85,7 @@ class Poller:
         self.has_polled = True
 
     async def apply(self, listing: Listing, begun_at: float) -> None:
-        """Bring a listing that was asked for at `begun_at` into the table. Raises Unavailable."""
+        """Bring a listing that was asked for at `begun_at` into the table."""
         self._note_bad_lines(listing.bad_lines)
         index = QueueIndex(listing.jobs)
         missing: list[Job] = []
@@ -104,8 +105,9 @@ class Poller:
         await self._look_up(missing, begun_at)
 
     def _see(self, job: Job, seen: QueueJob, begun_at: float) -> None:
+        is_new_state = job.queue is None or job.queue.state != seen.state
         job.see_queue(seen, begun_at)
-        if phase_of(seen.state) is Phase.UNKNOWN:
+        if is_new_state and phase_of(seen.state) is Phase.UNKNOWN:
             log.warning("job_state_unknown", pod_uid=job.uid, job_id=seen.job_id, state=seen.state)
         if seen.name != job.uid and job.uid not in self._renamed:
             self._renamed.add(job.uid)
@@ -143,7 +145,15 @@ class Poller:
         """Ask accounting, in one go, for jobs that the queue does not list. It is no end by itself."""
         if not missing:
             return
-        listing = await self._batch.accounted([job.record.job_id for job in missing if job.record.job_id])
+        try:
+            listing = await self._batch.accounted([job.record.job_id for job in missing if job.record.job_id])
+        except Unavailable as e:
+            # It may know them: nothing is concluded, and the queue is looked at as often as before.
+            if not self._accounting_is_down:
+                log.warning("accounting_failed", error=str(e), effect="jobs that left the queue stay as they are")
+            self._accounting_is_down = True
+            return
+        self._accounting_is_down = False
         index = QueueIndex(listing.jobs if listing is not None else ())
         for job in missing:
             known = index.recorded(job.record, self._table.store.directory(job.record).path)

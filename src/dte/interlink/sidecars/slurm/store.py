@@ -17,7 +17,7 @@ from typing import Final, ParamSpec, TypeVar
 import structlog
 
 from dte.interlink import pods
-from dte.interlink.jobs.directory import JobDirectory, list_job_directories
+from dte.interlink.jobs.directory import NOTICES, JobDirectory, list_job_directories
 from dte.interlink.jobs.prepare import write_job
 from dte.interlink.jobs.spec import JobPlan
 from dte.interlink.jobs.status import JobStatus, parse_status
@@ -93,7 +93,7 @@ class RecordStore:
 
     async def take_notices(self) -> frozenset[str]:
         """UIDs of pods whose status file changed since the last call."""
-        return await self._run(_take_notices, self._root / ".notices")
+        return await self._run(_take_notices, self._root / NOTICES)
 
     async def forget_secrets(self, record: Record) -> None:
         """Remove what the job does not need once it is over: secrets, tokens, and the specification with its env."""
