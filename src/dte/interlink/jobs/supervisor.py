@@ -427,8 +427,10 @@ def become(program: Program, log: int) -> NoReturn:
         os.dup2(source, standard)
     for number in (nothing, log):
         os.set_inheritable(number, number <= 2)
-    for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them, and programs would inherit that
-        signal.signal(number, signal.SIG_DFL)
+    # Python ignores some, whoever started the job's shell perhaps others, and programs would inherit that.
+    for number in range(1, signal.NSIG):
+        with contextlib.suppress(OSError, ValueError):  # KILL, STOP, and two that belong to the C library
+            signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     argv = [word.encode() for word in program.argv]
     environment = {name.encode(): value.encode() for name, value in program.environment}
