@@ -54,8 +54,16 @@ def client_context(tls: TlsSettings) -> ssl.SSLContext:
 
 
 def load_certificates(context: ssl.SSLContext, tls: TlsSettings) -> None:
-    """Read the files into `context`; connections made from now on use them. Raises ConfigError."""
+    """Read the files into `context`; connections made from now on use them.
+
+    Raises ConfigError for files that cannot be used; `context` is then as before.
+    """
     try:
+        # Tried elsewhere first: a certificate without its key pushes the old pair out before the fault is found.
+        if tls.cert_file is not None:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(tls.cert_file, tls.key_file)
+        if tls.ca_cert_file is not None:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_verify_locations(tls.ca_cert_file)
         if tls.cert_file is not None:
             context.load_cert_chain(tls.cert_file, tls.key_file)
         if tls.ca_cert_file is not None:
