@@ -42,8 +42,8 @@ class Daemon:
     background: Mapping[str, Callable[[], Awaitable[None]]] = field(default_factory=dict)
     """Named loops that run until they are cancelled. One that ends takes the daemon down: systemd restarts it."""
     readiness: Readiness = lambda: None
-    reload: Callable[[], None] | None = None
-    """Called on SIGHUP."""
+    reload: Callable[[], None] = lambda: log.info("nothing_to_reload", hint="settings are read at start: restart")
+    """Called on SIGHUP, which every unit's ExecReload sends and which would otherwise end the daemon."""
     stop_timeout_s: float = 20.0
     """Requests in flight get this long after SIGTERM."""
 
@@ -58,8 +58,7 @@ async def serve(daemon: Daemon) -> None:
     Raises ConfigError when an address cannot be had, and whatever a background task dies of.
     """
     stop = _stop_event()
-    if daemon.reload is not None:
-        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, daemon.reload)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, daemon.reload)
     async with _background(daemon, stop) as tasks:
         async with _listening(daemon):
             notify_systemd("READY=1")

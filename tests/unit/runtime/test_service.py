@@ -61,8 +61,8 @@ def wait_until(condition: object, what: str) -> None:
 
 
 @contextlib.contextmanager
-def daemon(base: Path, **popen: object) -> Iterator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen([sys.executable, "-c", PROGRAM, str(base)], stderr=subprocess.PIPE, **popen)  # type: ignore[call-overload]
+def daemon(base: Path, program: str = PROGRAM, **popen: object) -> Iterator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen([sys.executable, "-c", program, str(base)], stderr=subprocess.PIPE, **popen)  # type: ignore[call-overload]
     try:
         yield process
     finally:
@@ -115,6 +115,18 @@ def test_health_readiness_metrics_and_reload(tmp_path: Path) -> None:
         assert "dte_http_requests_total" in get(admin, "/metrics")[1]
         process.send_signal(signal.SIGHUP)
         wait_until((tmp_path / "reloaded").exists, "the reload")
+
+
+def test_a_daemon_with_nothing_to_reload_survives_a_reload(tmp_path: Path) -> None:
+    program = PROGRAM.replace('reload=lambda: (base / "reloaded").touch(), ', "")
+    assert program != PROGRAM
+    with daemon(tmp_path, program) as process:
+        admin = tmp_path / "admin.sock"
+        wait_until(lambda: answers(admin), "the admin socket")
+        process.send_signal(signal.SIGHUP)
+        assert process.stderr is not None
+        assert any(b"nothing_to_reload" in line for line in process.stderr)
+        assert get(admin, "/healthz")[0] == 200
 
 
 def test_a_loop_that_dies_takes_the_daemon_down_with_its_traceback(tmp_path: Path) -> None:

@@ -79,7 +79,6 @@ async def run_sidecar(settings: SlurmSettings) -> None:
                     "stopper": sidecar.stopper.run,
                 },
                 readiness=sidecar.readiness,
-                reload=lambda: log.info("nothing_to_reload", hint="settings are read at start: restart"),
             )
         )
 
