@@ -2,14 +2,16 @@
 
 import asyncio
 import contextlib
+import errno
 import os
+import stat
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-from dte.runtime.errors import Unavailable
+from dte.runtime.errors import BadOutput, Unavailable
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -43,6 +45,33 @@ def sync_directory(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def open_regular(path: Path) -> int:
+    """A descriptor to read `path` with, where somebody else may have put something in the file's place.
+
+    Raises BadOutput for what is no regular file that we may read: a FIFO would hold this thread for ever, a link would
+    lead out of the directory. Raises OSError for the rest.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.EACCES, errno.ENXIO):
+            raise BadOutput(f"{path}: {error.strerror}") from error
+        raise
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise BadOutput(f"{path} is not a regular file")
+    return descriptor
+
+
+def read_regular(path: Path, limit: int) -> bytes:
+    """All of a file opened by `open_regular`. Raises BadOutput also for more than `limit` bytes."""
+    with os.fdopen(open_regular(path), "rb") as file:
+        data = file.read(limit + 1)
+    if len(data) > limit:
+        raise BadOutput(f"{path} is larger than {limit} bytes")
+    return data
 
 
 class FilePool:

@@ -9,7 +9,7 @@ import structlog
 from aiohttp import web
 from prometheus_client import Counter, Histogram
 
-from dte.runtime.errors import Conflict, Malformed, NotFound, Refused, Unavailable
+from dte.runtime.errors import BadOutput, Conflict, Malformed, NotFound, Refused, Unavailable
 
 log = structlog.get_logger()
 
@@ -29,6 +29,7 @@ STATUS_OF_ERROR: tuple[tuple[type[Exception], int], ...] = (
     (NotFound, 404),
     (Conflict, 409),
     (Refused, 422),
+    (BadOutput, 502),
     (Unavailable, 503),
 )
 
@@ -76,7 +77,9 @@ def application(
             response = _error(error_body, error.status, error.text or error.reason)
             response.headers.update({name: error.headers[name] for name in KEPT_HEADERS if name in error.headers})
             return response
-        except (Refused, Unavailable) as error:
+        except (Refused, BadOutput, Unavailable) as error:
+            if isinstance(error, BadOutput):
+                log.warning("bad_output", error=str(error))
             status = next(code for kind, code in STATUS_OF_ERROR if isinstance(error, kind))
             return _error(error_body, status, str(error))
 

@@ -1,4 +1,5 @@
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +14,7 @@ from dte.interlink.jobs.directory import JobDirectory
 from dte.interlink.jobs.log_files import LogReader, Selection
 from dte.interlink.jobs.logs import open_log, select, unix_ns
 from dte.interlink.wire import LogOptions, LogRequest
-from dte.runtime.errors import BadOutput, Malformed, NotFound, Refused
+from dte.runtime.errors import BadOutput, Malformed, NotFound, Refused, Unavailable
 from dte.runtime.files import FilePool
 
 UID = "45664d6c-d131-4249-bf8c-0fe5c2a8be0b"
@@ -173,6 +174,40 @@ async def test_a_damaged_index_is_bad_output(log: Log) -> None:
     log.directory.log_index("c").write_bytes(b"x" * log_files.RECORD_BYTES)
     with pytest.raises(BadOutput, match="index"):
         await text(log, timestamps=True)
+
+
+@pytest.mark.parametrize("place", ["spec", "log", "index"])
+async def test_a_fifo_in_a_files_place_is_bad_output_and_holds_nobody(log: Log, place: str) -> None:
+    log.write(b"a\n")
+    directory = log.directory
+    path = {"spec": directory.spec, "log": directory.log("c"), "index": directory.log_index("c")}[place]
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(BadOutput, match="not a regular file"):
+        await text(log, timestamps=True)
+
+
+async def test_a_link_in_the_place_of_a_log_is_not_followed(log: Log, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("of the sidecar's host")
+    log.directory.log("c").symlink_to(tmp_path / "secret")
+    with pytest.raises(BadOutput):
+        await text(log)
+
+
+async def test_a_file_system_that_fails_is_asked_again_later(log: Log) -> None:
+    log.directory.spec.unlink()
+    log.directory.path.rename(log.directory.path.with_name("elsewhere"))
+    log.directory.path.write_text("no directory")
+    with pytest.raises(Unavailable, match="cannot be read"):
+        await opened(log)
+
+
+def test_a_log_without_line_ends_is_searched_only_so_far(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log_files, "CHUNK_BYTES", 7)
+    monkeypatch.setattr(log_files, "MAX_SEARCH_BYTES", 20)
+    path = tmp_path / "log"
+    path.write_bytes(b"first\n" + b"." * 100)
+    assert b"".join(iter(LogReader(path, path, Selection(tail=1)).read, b"")) == b"." * 20
 
 
 async def test_a_record_cut_off_by_a_crash_is_not_there(log: Log) -> None:

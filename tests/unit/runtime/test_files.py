@@ -1,13 +1,15 @@
 """Files: whole or not at all; a hung file system stops file work only."""
 
 import asyncio
+import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from dte.runtime.errors import Unavailable
-from dte.runtime.files import FilePool, write_atomic
+from dte.runtime.errors import BadOutput, Unavailable
+from dte.runtime.files import FilePool, read_regular, write_atomic
 
 
 def test_a_write_replaces_the_whole_file_and_sets_its_mode(tmp_path: Path) -> None:
@@ -26,6 +28,28 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path) -> None
     with pytest.raises(OSError, match=r"record\.json"):
         write_atomic(path, b"new")
     assert [item.name for item in tmp_path.iterdir()] == ["record.json"]
+
+
+@pytest.mark.parametrize(
+    "put",
+    [
+        pytest.param(lambda path: os.mkfifo(path), id="a FIFO"),
+        pytest.param(lambda path: path.mkdir(), id="a directory"),
+        pytest.param(lambda path: path.symlink_to("/etc/hostname"), id="a link"),
+        pytest.param(lambda path: path.write_bytes(b"12345"), id="too large"),
+    ],
+)
+def test_what_lies_in_a_files_place_is_bad_output(tmp_path: Path, put: Callable[[Path], object]) -> None:
+    put(tmp_path / "file")
+    with pytest.raises(BadOutput):
+        read_regular(tmp_path / "file", 4)
+
+
+def test_a_regular_file_up_to_the_limit_is_read_whole(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"1234")
+    assert read_regular(tmp_path / "file", 4) == b"1234"
+    with pytest.raises(FileNotFoundError):
+        read_regular(tmp_path / "other", 4)
 
 
 async def test_the_pool_gives_results_and_errors() -> None:

@@ -6,7 +6,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
-from dte.runtime.errors import Conflict, Malformed, NotFound, Refused, Unavailable
+from dte.runtime.errors import BadOutput, Conflict, Malformed, NotFound, Refused, Unavailable
 from dte.runtime.http import application, request_id
 
 
@@ -23,6 +23,7 @@ async def client_of(app: web.Application) -> TestClient:
         (NotFound("n"), 404),
         (Conflict("c"), 409),
         (Refused("r"), 422),
+        (BadOutput("b"), 502),
         (Unavailable("u"), 503),
         (web.HTTPForbidden(text="f"), 403),
     ],

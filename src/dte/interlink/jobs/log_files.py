@@ -1,5 +1,8 @@
 """A container's log and its index of times, as files (docs/wire/job-directory.md). Blocks; raises OSError.
 
+The job's account can put anything in their place: what is no regular file is BadOutput, and what is searched for in
+one has a bound.
+
 Descriptors are closed when their owner is dropped: a call may still hang in another thread when its reader gives up.
 """
 
@@ -12,8 +15,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from dte.runtime.errors import BadOutput
+from dte.runtime.files import open_regular
 
 CHUNK_BYTES = 1 << 18
+MAX_SEARCH_BYTES = 256 << 20
+"""In which the line ends of `tail` and `since` are looked for; a progress bar writes a log that has none."""
 RECORD_BYTES = 34
 _RECORD = re.compile(rb"([0-9a-f]{16}) ([0-9a-f]{16})\n")
 _RECORDS_PER_BLOCK = 64
@@ -37,7 +43,7 @@ class Selection:
 
 class _Descriptor:
     def __init__(self, path: Path) -> None:
-        self.number = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self.number = open_regular(path)
         weakref.finalize(self, os.close, self.number)
 
     def size(self) -> int:
@@ -213,12 +219,13 @@ def stamp(time_ns: int) -> bytes:
 
 
 def tail_offset(file: _Descriptor, lines: int, size: int) -> int:
-    """Where the last `lines` lines of the first `size` bytes begin, read from the end."""
+    """Where the last `lines` lines of the first `size` bytes begin, read from the end, MAX_SEARCH_BYTES at most."""
     if lines <= 0:
         return size
+    floor = max(size - MAX_SEARCH_BYTES, 0)
     end = size - 1 if size and file.read(1, size - 1) == b"\n" else size
-    while end > 0:
-        start = max(end - CHUNK_BYTES, 0)
+    while end > floor:
+        start = max(end - CHUNK_BYTES, floor)
         block = file.read(end - start, start)
         found = block.count(b"\n")
         if found >= lines:
@@ -228,12 +235,16 @@ def tail_offset(file: _Descriptor, lines: int, size: int) -> int:
             return start + place + 1
         lines -= found
         end = start
-    return 0
+    return floor
 
 
 def next_line(file: _Descriptor, offset: int, size: int) -> int:
-    """`offset` itself at the start of a line, else the start of the next one, or `size`."""
+    """`offset` itself at the start of a line, else the start of the next one, or `size`.
+
+    A line longer than MAX_SEARCH_BYTES counts from there.
+    """
     position = offset - 1
+    size = min(size, offset + MAX_SEARCH_BYTES)
     while 0 <= position < size:
         block = file.read(CHUNK_BYTES, position)
         found = block.find(b"\n")

@@ -4,16 +4,22 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
+from typing import ParamSpec, TypeVar
 
 import msgspec
 
 from dte.interlink.jobs.directory import JobDirectory
 from dte.interlink.jobs.log_files import LogReader, Selection
 from dte.interlink.wire import LogOptions, LogRequest
-from dte.runtime.errors import BadOutput, Malformed, NotFound, Refused
-from dte.runtime.files import FilePool
+from dte.runtime.errors import BadOutput, Malformed, NotFound, Refused, Unavailable
+from dte.runtime.files import FilePool, read_regular
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 POLL_S = 0.5
+MAX_SPEC_BYTES = 64 << 20
+"""More than any create request may hold."""
 
 
 async def open_log(
@@ -23,13 +29,14 @@ async def open_log(
 
     `is_terminal` is asked while following: true once the container's pod will not write any more; what was written
     until then is still sent. Before anything is sent it raises NotFound for a container that the pod does not have,
-    Refused for a previous log that does not exist, Malformed for a bad time, Unavailable when the file system hangs.
-    The iterator may raise Unavailable and BadOutput; it may be dropped at any point. A log that has not begun is
+    Refused for a previous log that does not exist, Malformed for a bad time. Both it and the iterator may raise
+    Unavailable when the file system hangs or fails, and BadOutput when something else is in a file's place. The
+    iterator may be dropped at any point. A log that has not begun is
     empty; followed, it is waited for. Following ends with the run that is followed, as kubelet's does, when the
     container is restarted.
     """
     selection = select(request.options, now_ns=time.time_ns())
-    reader = await pool.run(_find, directory, request, selection)
+    reader = await _run(pool, _find, directory, request, selection)
     return _pieces(reader, pool, is_terminal, follow=request.options.follow and not request.options.previous)
 
 
@@ -77,7 +84,7 @@ def _find(directory: JobDirectory, request: LogRequest, selection: Selection) ->
 def _is_init(directory: JobDirectory, request: LogRequest) -> bool:
     """Whether the container is an init container. The specification knows, or, without one, the files do."""
     try:
-        known = msgspec.json.decode(directory.spec.read_bytes(), type=_KnownContainers)
+        known = msgspec.json.decode(read_regular(directory.spec, MAX_SPEC_BYTES), type=_KnownContainers)
     except FileNotFoundError:
         kinds = {init for init in (False, True) if directory.log(request.container, init=init).exists()}
     except msgspec.DecodeError as error:
@@ -89,12 +96,19 @@ def _is_init(directory: JobDirectory, request: LogRequest) -> bool:
     return kinds.pop()
 
 
+async def _run(pool: FilePool, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    try:
+        return await pool.run(function, *args, **kwargs)
+    except OSError as error:
+        raise Unavailable(f"the log cannot be read: {error}") from error
+
+
 async def _pieces(
     reader: LogReader, pool: FilePool, is_terminal: Callable[[], bool], *, follow: bool
 ) -> AsyncIterator[bytes]:
     while True:
         was_terminal = is_terminal()  # asked before the read: what came last is in it
-        piece = await pool.run(reader.read)
+        piece = await _run(pool, reader.read)
         if piece:
             yield piece
         elif not follow or was_terminal or reader.is_done:

@@ -6,7 +6,7 @@ import structlog
 from aiohttp import web
 
 from dte.interlink import wire
-from dte.runtime.errors import Unavailable
+from dte.runtime.errors import BadOutput, Unavailable
 from dte.runtime.http import application
 
 from .sidecar import SlurmSidecar
@@ -48,7 +48,7 @@ def routes(sidecar: SlurmSidecar) -> web.Application:
             async for chunk in chunks:
                 await response.write(chunk)
             await response.write_eof()
-        except Unavailable as e:
+        except (Unavailable, BadOutput) as e:
             # The status line is sent; a cut connection is the only way left to say that the log is not whole.
             log.warning("log_cut", error=str(e))
             if request.transport is not None:

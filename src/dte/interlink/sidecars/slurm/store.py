@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import itertools
-import os
 import shutil
-import stat
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,7 +19,7 @@ from dte.interlink.jobs.prepare import write_job
 from dte.interlink.jobs.spec import JobPlan
 from dte.interlink.jobs.status import JobStatus, parse_status
 from dte.runtime.errors import BadOutput, Unavailable
-from dte.runtime.files import FilePool, sync_directory, write_atomic
+from dte.runtime.files import FilePool, read_regular, sync_directory, write_atomic
 
 from .metrics import BAD_OUTPUT
 from .parse import is_job_id
@@ -152,7 +149,7 @@ def _load_some(directories: Sequence[JobDirectory]) -> list[Found]:
 def _load_one(directory: JobDirectory) -> Found | None:
     where = str(directory.path)
     try:
-        record = decode_record(_read(directory.record, MAX_RECORD_BYTES))
+        record = decode_record(read_regular(directory.record, MAX_RECORD_BYTES))
         if (record.namespace, record.pod_uid) != (directory.namespace, directory.uid):
             raise BadOutput(f"it is of pod {record.namespace}/{record.pod_uid}")
         return Found(record, None if record.is_over else _read_status(directory))
@@ -164,29 +161,9 @@ def _load_one(directory: JobDirectory) -> Found | None:
     return None
 
 
-def _read(path: Path, limit: int) -> bytes:
-    """A regular file of at most `limit` bytes. Raises BadOutput for anything else that a pod may put in its place:
-
-    a FIFO would hold this thread for ever, a link would lead out of the job directory.
-    """
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError as e:
-        if e.errno in (errno.ELOOP, errno.EACCES, errno.ENXIO):
-            raise BadOutput(f"{path}: {e.strerror}") from e
-        raise
-    with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise BadOutput(f"{path} is not a regular file")
-        data = file.read(limit + 1)
-    if len(data) > limit:
-        raise BadOutput(f"{path} is larger than {limit} bytes")
-    return data
-
-
 def _read_status(directory: JobDirectory) -> JobStatus | None:
     try:
-        return parse_status(_read(directory.status, MAX_STATUS_BYTES))
+        return parse_status(read_regular(directory.status, MAX_STATUS_BYTES))
     except FileNotFoundError:
         return None
     except BadOutput as e:
@@ -198,7 +175,7 @@ def _read_status(directory: JobDirectory) -> JobStatus | None:
 
 def _read_claim(directory: JobDirectory) -> str | None:
     try:
-        text = _read(directory.claim, 64).decode("ascii", "replace").strip()
+        text = read_regular(directory.claim, 64).decode("ascii", "replace").strip()
     except (FileNotFoundError, BadOutput):
         return None
     return text if is_job_id(text) else None
