@@ -334,6 +334,56 @@ async def test_records_go_after_the_retention_time(site):
     assert not site.directory().exists()
 
 
+async def test_a_directory_that_cannot_be_removed_keeps_no_other_from_going(site):
+    await site.create()
+    await site.create(a_pod(uid=OTHER_UID))
+    for uid in (UID, OTHER_UID):
+        site.write_status(uid=uid, main=0, over=True)
+    await site.keeper.tick()
+    # rmtree refuses a link.
+    site.directory(UID).rename(site.root / "elsewhere")
+    site.directory(UID).symlink_to(site.root / "elsewhere")
+
+    await site.round(7 * 86400 + 1)
+    await site.round(601)
+
+    assert not site.directory(OTHER_UID).exists()
+    assert site.job(UID) is not None
+
+
+async def test_secrets_that_could_not_be_removed_at_the_end_go_later(site):
+    await site.create()
+    (site.directory() / "secrets" / "vol").mkdir(parents=True)
+    site.write_status(main=0, over=True)
+    specification = (site.directory() / "spec.json").read_bytes()
+    (site.directory() / "spec.json").unlink()
+    (site.directory() / "spec.json").mkdir()
+    await site.keeper.tick()
+    assert site.job().record.state is State.TERMINAL
+    (site.directory() / "spec.json").rmdir()
+    (site.directory() / "spec.json").write_bytes(specification)
+
+    await site.round(601)
+
+    assert not (site.directory() / "spec.json").exists()
+
+
+async def test_secrets_of_a_job_whose_end_was_written_just_before_a_stop_go_after_the_start(site):
+    await site.create()
+    (site.directory() / "secrets" / "vol").mkdir(parents=True)
+    specification = (site.directory() / "spec.json").read_bytes()
+    site.write_status(main=0, over=True)
+    await site.keeper.tick()
+    (site.directory() / "secrets" / "vol").mkdir(parents=True)
+    (site.directory() / "spec.json").write_bytes(specification)
+
+    await site.start_again()
+    await site.keeper.tick()
+
+    assert not (site.directory() / "secrets").exists()
+    assert not (site.directory() / "spec.json").exists()
+
+
 async def test_an_intent_that_never_became_a_job_goes_after_the_retention_time(site):
     site.batch.faults["submit"] = [Fault.BEFORE]
     with pytest.raises(Unavailable):

@@ -36,6 +36,10 @@ class Job:
     """A command that ends it is running."""
     next_stop_at: float = 0.0
     """Not before then is the next try to end it."""
+    has_leftovers: bool = False
+    """It is over, and files that should then go (secrets, tokens) may still be there."""
+    tidying_failed_at: float = 0.0
+    """When files of it could not be removed, but in Unix seconds; 0: never."""
 
     @property
     def uid(self) -> str:

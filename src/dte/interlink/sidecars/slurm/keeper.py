@@ -115,13 +115,24 @@ class Keeper:
         if now < self._next_retention_at:
             return
         self._next_retention_at = now + RETENTION_INTERVAL_S
-        for job in self._table.all():
-            lock = self._table.lock(job.uid)
-            if lock.locked() or not self._is_too_old(job.record, now):
-                continue
-            async with lock:
+        # What failed comes last: one directory that cannot be removed must not keep all others for ever.
+        for job in sorted(self._table.all(), key=lambda job: job.tidying_failed_at):
+            if self._table.lock(job.uid).locked():
+                continue  # a create or delete is under way: next time
+            try:
+                await self._tidy(job, now)
+            except Unavailable as e:
+                job.tidying_failed_at = now
+                log.warning("files_not_removed", pod_uid=job.uid, error=str(e), retry_in_s=RETENTION_INTERVAL_S)
+                return  # on a mount that hangs each try takes its whole time limit
+
+    async def _tidy(self, job: Job, now: float) -> None:
+        async with self._table.lock(job.uid):
+            if self._is_too_old(job.record, now):
                 await self._table.forget(job)
                 log.info("record_removed", pod_uid=job.uid, job_id=job.record.job_id)
+            elif job.has_leftovers:
+                await self._table.clean(job)
 
     def _is_too_old(self, record: Record, now: float) -> bool:
         since = _unused_since(record)

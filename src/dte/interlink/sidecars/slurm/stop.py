@@ -73,7 +73,8 @@ class Stopper:
             return
         await self._table.save(job, job.record.deleted(self._table.wall_clock()))
         if job.record.state is State.DELETED:
-            await self._table.store.bury(job.record)
+            job.has_leftovers = True
+            await self._table.clean(job)
         elif job.record.job_id and job.stop_sent_at is None and not job.stop_is_under_way:
             await self._ask_to_end(job)
         self._poller.look_soon()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
 import shutil
 import threading
 from collections.abc import Callable, Sequence
@@ -47,6 +48,8 @@ class Found:
 
     record: Record
     files: JobStatus | None
+    has_leftovers: bool
+    """The job is over, but what goes with its end (secrets, tokens) is still there: a stop came in between."""
 
 
 class RecordStore:
@@ -152,7 +155,9 @@ def _load_one(directory: JobDirectory) -> Found | None:
         record = decode_record(read_regular(directory.record, MAX_RECORD_BYTES))
         if (record.namespace, record.pod_uid) != (directory.namespace, directory.uid):
             raise BadOutput(f"it is of pod {record.namespace}/{record.pod_uid}")
-        return Found(record, None if record.is_over else _read_status(directory))
+        if not record.is_over:
+            return Found(record, _read_status(directory), has_leftovers=False)
+        return Found(record, None, has_leftovers=os.path.lexists(directory.spec))  # what goes last
     except FileNotFoundError:
         log.warning("directory_without_record", directory=where, hint="made by another program; it is left alone")
     except BadOutput as e:

@@ -47,7 +47,7 @@ class JobTable:
         """Read all records. Raises Unavailable when the job root does not answer."""
         now = self.clock()
         for found in await self.store.load():
-            job = Job(found.record, known_since=now)
+            job = Job(found.record, known_since=now, has_leftovers=found.has_leftovers)
             if not found.record.is_over:
                 job.see_files(found.files, now)
             self._jobs[job.uid] = job
@@ -109,11 +109,20 @@ class JobTable:
         if not findings.is_over:
             return
         ended = job.record.ended(self.wall_clock(), final=findings.containers, init_final=findings.init_containers)
+        job.has_leftovers = True
         await self.save(job, ended)
-        if ended.state is State.DELETED:
-            await self.store.bury(ended)
+        await self.clean(job)
+
+    async def clean(self, job: Job) -> None:
+        """Remove the files of a job that is over which nobody needs any more, its secrets above all.
+
+        May be repeated. Raises Unavailable. Call it with the pod's lock held.
+        """
+        if job.record.state is State.DELETED:
+            await self.store.bury(job.record)
         else:
-            await self.store.forget_secrets(ended)
+            await self.store.forget_secrets(job.record)
+        job.has_leftovers = False
 
     def statuses(self, requested: Sequence[pods.Pod]) -> list[PodStatus]:
         """The states of those pods that are known here, in the order asked for; from memory.
