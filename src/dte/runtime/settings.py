@@ -111,7 +111,8 @@ def _problems(error: ValidationError, source: str) -> Iterable[str]:
 
 def _got(item: Mapping[str, Any]) -> str:
     value = item.get("input")
-    if item["type"] == "missing" or isinstance(value, (dict, BaseModel)):
+    # What stands under a key that we do not know may be a secret whose key has a typing error.
+    if item["type"] in _TEXTS or isinstance(value, (dict, BaseModel)):
         return ""
     shown = repr(value)
     return f" (got {shown if len(shown) <= 80 else shown[:77] + '...'})"

@@ -29,9 +29,15 @@ def test_all_problems_are_reported_at_once_with_file_and_key(tmp_path: Path) -> 
         load_settings(Sidecar, path)
     assert list(caught.value.problems) == [
         f"{path}: DataRootFolder: is required",
-        f"{path}: PolInterval: unknown key (got 3)",
+        f"{path}: PolInterval: unknown key",
         f"{path}: PollInterval: Input should be greater than or equal to 1 (got 0.1)",
     ]
+
+
+def test_the_value_of_an_unknown_key_is_not_shown_it_may_be_a_secret(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_settings(Sidecar, write(tmp_path, "DataRootFolder: /exa\nMasterTokn: s3cret\n"))
+    assert "s3cret" not in str(caught.value)
 
 
 def test_a_key_of_another_program_is_accepted_and_named(tmp_path: Path) -> None:
