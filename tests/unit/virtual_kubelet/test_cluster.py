@@ -1,5 +1,6 @@
 """The client of the Kubernetes API against a server in this process: what a real one does too seldom."""
 
+import asyncio
 import json
 from contextlib import asynccontextmanager
 
@@ -7,6 +8,7 @@ import pytest
 from aiohttp import web
 from kubernetes_asyncio.client import ApiClient, Configuration
 
+from dte.interlink.virtual_kubelet import cluster as cluster_module
 from dte.interlink.virtual_kubelet.cluster import Cluster
 from dte.interlink.virtual_kubelet.ports import Expired
 from dte.interlink.virtual_kubelet.projected import TokenWish
@@ -161,3 +163,17 @@ async def test_a_server_that_is_not_there_is_unavailable():
     with pytest.raises(Unavailable, match="does not answer"):
         await Cluster(api, "vk").list_pods()
     await api.close()
+
+
+async def test_a_renewal_that_is_lost_is_given_up_while_there_is_time_for_another(monkeypatch):
+    monkeypatch.setattr(cluster_module, "LEASE_TIMEOUT_S", 0.05)
+    stop = asyncio.Event()
+
+    async def silent(_):
+        await stop.wait()
+        return web.Response()
+
+    async with cluster_with(silent) as (cluster, _):
+        with pytest.raises(Unavailable, match="about the lease"):
+            await cluster.patch_lease({"spec": {}})
+        stop.set()

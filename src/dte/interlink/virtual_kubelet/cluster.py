@@ -28,6 +28,8 @@ POD_WRITES = 16
 CONNECT_TIMEOUT_S = 10.0
 ANSWER_TIMEOUT_S = 30.0
 """Time spent waiting for a free connection does not count: a burst of pods is no outage."""
+LEASE_TIMEOUT_S = 8.0
+"""For a whole request about the lease: one that is lost must leave time for another before the lease (40 s) is over."""
 WATCH_SECONDS = (240, 480)
 """The server ends a watch after a random time in this range, so that the nodes of a cluster do not all come at once."""
 WATCH_SILENCE_S = 150.0
@@ -141,13 +143,16 @@ class Cluster:
         return await self._write("PATCH", f"/api/v1/nodes/{self._node}/status", patch, "nodes/status", STRATEGIC)
 
     async def get_lease(self) -> KubeObject | None:
-        return await self._get(f"{LEASES}/{self._node}")
+        async with _soon():
+            return await self._get(f"{LEASES}/{self._node}")
 
     async def create_lease(self, lease: KubeObject) -> KubeObject:
-        return await self._write("POST", LEASES, lease, "leases")
+        async with _soon():
+            return await self._write("POST", LEASES, lease, "leases")
 
     async def patch_lease(self, patch: KubeObject) -> KubeObject:
-        return await self._write("PATCH", f"{LEASES}/{self._node}", patch, "leases", MERGE)
+        async with _soon():
+            return await self._write("PATCH", f"{LEASES}/{self._node}", patch, "leases", MERGE)
 
     async def cluster_id(self) -> str:
         """UID of namespace kube-system: stays the same for the cluster's life."""
@@ -213,6 +218,15 @@ class Cluster:
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise Unavailable(f"the Kubernetes API does not answer ({method} {path}): {_words(error)}") from error
         return response
+
+
+@contextlib.asynccontextmanager
+async def _soon() -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(LEASE_TIMEOUT_S):
+            yield
+    except TimeoutError as error:
+        raise Unavailable(f"the Kubernetes API did not answer about the lease within {LEASE_TIMEOUT_S:g} s") from error
 
 
 def _path(namespace: str, resource: str, name: str = "") -> str:
