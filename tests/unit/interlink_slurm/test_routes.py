@@ -1,3 +1,4 @@
+import asyncio
 import json
 
 import pytest
@@ -63,6 +64,30 @@ async def test_an_empty_status_request_is_a_ping(client):
     answer = await (await client.get("/status", data=b"[]")).json()
 
     assert (answer["status"], answer["resources"]["cpu"], answer["taints"]) == ("ok", "16", [])
+
+
+async def test_a_ping_whose_caller_left_before_sinfo_answered_serves_the_next_one(tmp_path):
+    class SlowSlurm(FakeSlurm):
+        answers, asked = asyncio.Event(), asyncio.Event()
+
+        async def nodes(self, partitions):
+            self.asked.set()
+            await self.answers.wait()
+            return await super().nodes(partitions)
+
+    slurm = SlowSlurm()
+    sidecar = SlurmSidecar(some_settings(tmp_path / "jobs"), slurm)
+    async with sidecar.owning():
+        impatient = asyncio.create_task(sidecar.ping(""))
+        await slurm.asked.wait()
+        impatient.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await impatient
+        slurm.answers.set()
+
+        assert (await sidecar.ping("")).resources["cpu"] == "16"
+
+    assert [call[0] for call in slurm.calls].count("nodes") == 1
 
 
 @pytest.mark.parametrize("method", ["DELETE", "POST"])

@@ -74,7 +74,8 @@ class SlurmSidecar:
 
     async def ping(self, node_name: str) -> Ping:
         """See Capacity.ping."""
-        return await self._capacity.ping(node_name)
+        # To the end: where sinfo is slower than callers are patient, the next one finds the answer.
+        return await self._to_the_end(self._capacity.ping(node_name))
 
     async def log(self, request: LogRequest) -> AsyncIterator[bytes]:
         """The log of a container. Raises NotFound for a pod that is not known, or deleted, or in another namespace."""
@@ -89,7 +90,10 @@ class SlurmSidecar:
         return self.poller.readiness()
 
     async def _to_the_end(self, work: Coroutine[Any, Any, T]) -> T:
-        """Finish the work even if the client goes away: a job id that sbatch printed must reach the record."""
+        """Finish the work even if the client goes away: a job id that sbatch printed must reach the record.
+
+        Work that nobody waits for any more is bounded by the time limits of its commands.
+        """
         task = asyncio.create_task(work)
         self._unfinished.add(task)
         task.add_done_callback(self._unfinished.discard)
