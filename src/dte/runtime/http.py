@@ -1,9 +1,10 @@
 """The shell around every aiohttp service: request ids, one log line each, bounds, errors as answers."""
 
 import asyncio
+import contextlib
 import time
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 
 import structlog
 from aiohttp import web
@@ -84,6 +85,34 @@ def application(
             return _error(error_body, status, str(error))
 
     return web.Application(client_max_size=max_body_bytes, middlewares=[identify, answer_errors, bound])
+
+
+class CutAtStop:
+    """Answers that have no end of their own, as a followed log: a drain would wait for them in vain.
+
+    At a stop of `app` their connections are cut, so that they cannot look complete; their readers ask again.
+    """
+
+    def __init__(self, app: web.Application) -> None:
+        self._transports: set[asyncio.Transport] = set()
+        app.on_shutdown.append(self._cut)
+
+    @contextlib.contextmanager
+    def endless(self, request: web.Request) -> Iterator[None]:
+        """Around the answer to `request`."""
+        transport = request.transport
+        if transport is None:  # gone already
+            yield
+            return
+        self._transports.add(transport)
+        try:
+            yield
+        finally:
+            self._transports.discard(transport)
+
+    async def _cut(self, _: web.Application) -> None:
+        for transport in tuple(self._transports):
+            transport.abort()
 
 
 def request_id(request: web.Request) -> str:

@@ -3,11 +3,11 @@
 import asyncio
 
 import pytest
-from aiohttp import web
+from aiohttp import ClientError, ClientSession, web
 from aiohttp.test_utils import TestClient, TestServer
 
 from dte.runtime.errors import BadOutput, Conflict, Malformed, NotFound, Refused, Unavailable
-from dte.runtime.http import application, request_id
+from dte.runtime.http import CutAtStop, application, request_id
 
 
 async def client_of(app: web.Application) -> TestClient:
@@ -97,3 +97,28 @@ async def test_one_request_too_many_is_told_to_come_again() -> None:
     release.set()
     assert (await first).status == 200
     await client.close()
+
+
+async def test_an_answer_without_an_end_is_cut_at_a_stop_and_not_waited_for() -> None:
+    app = application()
+    cut_at_stop = CutAtStop(app)
+
+    async def endless(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(b"begun\n")
+        with cut_at_stop.endless(request):
+            await asyncio.Event().wait()
+        return response
+
+    app.router.add_get("/", endless)
+    runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=60)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    async with ClientSession() as session, session.get(f"http://127.0.0.1:{runner.addresses[0][1]}/") as answer:
+        assert await answer.content.readline() == b"begun\n"
+        async with asyncio.timeout(10):
+            await runner.cleanup()
+        with pytest.raises(ClientError):
+            await answer.content.read()

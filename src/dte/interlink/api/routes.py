@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
 
 from aiohttp import web
 
@@ -11,7 +10,7 @@ from dte.interlink.api.caller import caller_of
 from dte.interlink.api.gateway import Gateway, PluginFault
 from dte.interlink.api.plugin_client import PluginAnswer, PluginStream
 from dte.runtime.errors import Malformed, Unavailable
-from dte.runtime.http import Handler, application
+from dte.runtime.http import CutAtStop, Handler, application
 
 BODY_TIMEOUT_S = 30.0
 """Upstream's read limit: a client that sends slower than this holds a place for nothing."""
@@ -21,7 +20,7 @@ JSON_TYPE, TEXT_TYPE = "application/json", "text/plain"
 def api_application(gateway: Gateway, *, max_body_bytes: int, max_requests: int) -> web.Application:
     """The API's routes on the shell that every daemon has."""
     app = application(request_id_header=wire.SESSION_HEADER, max_body_bytes=max_body_bytes, max_requests=max_requests)
-    routes = Routes(gateway)
+    routes = Routes(gateway, CutAtStop(app))
     methods_of = {
         "/create": (routes.create, ("POST",)),
         "/delete": (routes.delete, ("DELETE", "POST")),
@@ -37,16 +36,15 @@ def api_application(gateway: Gateway, *, max_body_bytes: int, max_requests: int)
             resource.add_route(method, handler)
         resource.add_route("*", _only(methods))
     app.router.add_route("*", "/{path:.*}", _not_found)
-    app.on_shutdown.append(routes.end_followed_logs)
     return app
 
 
 class Routes:
     """One method for each route."""
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: Gateway, cut_at_stop: CutAtStop) -> None:
         self._gateway = gateway
-        self._followed: set[asyncio.Transport] = set()
+        self._cut_at_stop = cut_at_stop
 
     async def create(self, request: web.Request) -> web.StreamResponse:
         caller = caller_of(request)
@@ -82,25 +80,8 @@ class Routes:
         async with self._gateway.logs(caller, wanted) as answer:
             if isinstance(answer, PluginAnswer):
                 return _passed_on(answer, TEXT_TYPE)
-            with self._ended_at_stop(request, wanted):
+            with self._cut_at_stop.endless(request) if wanted.options.follow else contextlib.nullcontext():
                 return await _streamed(request, answer)
-
-    async def end_followed_logs(self, _: web.Application) -> None:
-        """At a stop: a followed log has no end that a drain could wait for; its reader asks again."""
-        for transport in self._followed:
-            transport.abort()
-
-    @contextlib.contextmanager
-    def _ended_at_stop(self, request: web.Request, wanted: wire.LogRequest) -> Iterator[None]:
-        transport = request.transport
-        if not wanted.options.follow or transport is None:
-            yield
-            return
-        self._followed.add(transport)
-        try:
-            yield
-        finally:
-            self._followed.discard(transport)
 
     async def update_cache(self, request: web.Request) -> web.StreamResponse:
         """Nothing is cached here, so nothing can be out of date."""

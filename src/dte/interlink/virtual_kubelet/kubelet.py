@@ -1,5 +1,6 @@
 """The kubelet's port: what the API server asks a node for. TLS lets in only its client certificate."""
 
+import contextlib
 from collections.abc import AsyncIterator, Sequence
 
 import structlog
@@ -13,7 +14,7 @@ from dte.interlink.virtual_kubelet.registry import PodRegistry
 from dte.interlink.virtual_kubelet.times import Clock
 from dte.interlink.wire import LogRequest, encode_json
 from dte.runtime.errors import Malformed, NotFound, Unavailable
-from dte.runtime.http import application
+from dte.runtime.http import CutAtStop, application
 
 log = structlog.get_logger()
 
@@ -22,8 +23,8 @@ NOT_SERVED = "this node runs its pods in a batch system: {what} is not supported
 
 def kubelet_application(registry: PodRegistry, site: Site, clock: Clock) -> web.Application:
     """Logs and the list of pods; everything else is 501 with a text that says so."""
-    kubelet = _Kubelet(registry, site, clock)
     app = application()
+    kubelet = _Kubelet(registry, site, clock, CutAtStop(app))
     app.add_routes(
         [
             web.get("/healthz", kubelet.healthz),
@@ -37,7 +38,8 @@ def kubelet_application(registry: PodRegistry, site: Site, clock: Clock) -> web.
 
 
 class _Kubelet:
-    def __init__(self, registry: PodRegistry, site: Site, clock: Clock) -> None:
+    def __init__(self, registry: PodRegistry, site: Site, clock: Clock, cut_at_stop: CutAtStop) -> None:
+        self._cut_at_stop = cut_at_stop
         self._registry = registry
         self._site = site
         self._clock = clock
@@ -68,8 +70,10 @@ class _Kubelet:
             container=request.match_info["container"],
             options=query.options,
         )
-        async with self._site.logs(wanted) as chunks:
-            return await _streamed(request, chunks, query)
+        endless = self._cut_at_stop.endless(request) if query.options.follow else contextlib.nullcontext()
+        with endless:
+            async with self._site.logs(wanted) as chunks:
+                return await _streamed(request, chunks, query)
 
     def _wanted(self, request: web.Request) -> PodRecord:
         """The pod and container of the path. Raises NotFound, or Malformed (400) while there is no job."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import AsyncIterator
+
 import structlog
 from aiohttp import web
 
 from dte.interlink import wire
 from dte.runtime.errors import BadOutput, Unavailable
-from dte.runtime.http import application
+from dte.runtime.http import CutAtStop, application
 
 from .sidecar import SlurmSidecar
 
@@ -41,24 +44,16 @@ def routes(sidecar: SlurmSidecar) -> web.Application:
         return _json(wire.encode_statuses(sidecar.statuses(requested)))
 
     async def logs(request: web.Request) -> web.StreamResponse:
-        chunks = await sidecar.log(wire.decode_log_request(await request.read()))
-        response = web.StreamResponse(headers={"Content-Type": "text/plain; charset=utf-8"})
-        await response.prepare(request)
-        try:
-            async for chunk in chunks:
-                await response.write(chunk)
-            await response.write_eof()
-        except (Unavailable, BadOutput) as e:
-            # The status line is sent; a cut connection is the only way left to say that the log is not whole.
-            log.warning("log_cut", error=str(e))
-            if request.transport is not None:
-                request.transport.abort()
-        return response
+        wanted = wire.decode_log_request(await request.read())
+        chunks = await sidecar.log(wanted)
+        with cut_at_stop.endless(request) if wanted.options.follow else contextlib.nullcontext():
+            return await _streamed(request, chunks)
 
     app = application(
         request_id_header=wire.SESSION_HEADER,
         max_body_bytes=sidecar.settings.max_body_bytes,
     )
+    cut_at_stop = CutAtStop(app)
     app.add_routes(
         [
             web.post("/create", create),
@@ -71,6 +66,21 @@ def routes(sidecar: SlurmSidecar) -> web.Application:
         ]
     )
     return app
+
+
+async def _streamed(request: web.Request, chunks: AsyncIterator[bytes]) -> web.StreamResponse:
+    response = web.StreamResponse(headers={"Content-Type": "text/plain; charset=utf-8"})
+    await response.prepare(request)
+    try:
+        async for chunk in chunks:
+            await response.write(chunk)
+        await response.write_eof()
+    except (Unavailable, BadOutput) as e:
+        # The status line is sent; a cut connection is the only way left to say that the log is not whole.
+        log.warning("log_cut", error=str(e))
+        if request.transport is not None:
+            request.transport.abort()
+    return response
 
 
 def _json(body: bytes) -> web.Response:
