@@ -90,6 +90,33 @@ async def test_a_ping_whose_caller_left_before_sinfo_answered_serves_the_next_on
     assert [call[0] for call in slurm.calls].count("nodes") == 1
 
 
+async def test_a_submit_under_way_reaches_the_record_although_the_daemon_ends_by_a_fault(tmp_path):
+    class SlowSlurm(FakeSlurm):
+        answers, asked = asyncio.Event(), asyncio.Event()
+
+        async def submit(self, submission):
+            self.asked.set()
+            await self.answers.wait()
+            return await super().submit(submission)
+
+    slurm = SlowSlurm()
+    sidecar = SlurmSidecar(some_settings(tmp_path / "jobs"), slurm)
+
+    async def break_while_submitting():
+        async with sidecar.owning():
+            caller = asyncio.create_task(sidecar.create(a_create(), owner_id="", creator=None))
+            await slurm.asked.wait()
+            caller.cancel()
+            slurm.answers.set()
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await break_while_submitting()
+
+    record = json.loads((tmp_path / "jobs" / f"default-{UID}" / "record.json").read_text())
+    assert (record["state"], record["job_id"]) == ("submitted", "1")
+
+
 @pytest.mark.parametrize("method", ["DELETE", "POST"])
 async def test_a_delete_is_answered_with_text_and_is_harmless_to_repeat(client, method):
     await create(client)

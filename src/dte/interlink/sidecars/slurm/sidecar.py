@@ -55,8 +55,9 @@ class SlurmSidecar:
         try:
             await self.table.load()
             yield
-            await asyncio.gather(*self._unfinished, return_exceptions=True)
         finally:
+            # After a fault, too: the next owner must find the id of a job that is being submitted.
+            await asyncio.gather(*self._unfinished, return_exceptions=True)
             await self._pool.run(release_root, root, me)
             self._pool.close()
 
