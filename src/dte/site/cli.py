@@ -25,7 +25,9 @@ Inventory = Annotated[
 Limit = Annotated[str, typer.Option("--limit", help="Only these hosts or groups.")]
 Tags = Annotated[str, typer.Option("--tags", help="Only tasks with one of these tags.")]
 Check = Annotated[bool, typer.Option("--check", help="Say what would change, change nothing.")]
-Purge = Annotated[bool, typer.Option("--purge", help="Also delete configuration, data and system users of ours.")]
+Purge = Annotated[
+    bool, typer.Option("--purge", help="Also delete the API's record of owners and system users of ours.")
+]
 
 
 @app.command()
@@ -36,7 +38,7 @@ def up(inventory: Inventory = None, limit: Limit = "", tags: Tags = "", *, check
 
 @app.command()
 def down(inventory: Inventory = None, limit: Limit = "", *, purge: Purge = False) -> None:
-    """Remove what `up` installed. Job directories stay; records and system users go with --purge."""
+    """Remove what `up` installed, configuration too. Job directories stay; records and system users go with --purge."""
     _change("site_down", inventory, limit=limit, variables={"site_down_purge": purge})
 
 
