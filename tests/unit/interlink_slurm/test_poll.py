@@ -1,7 +1,9 @@
 import os
+from pathlib import Path
 
 import pytest
 
+from dte.interlink.jobs.directory import JobDirectory
 from dte.interlink.sidecars.slurm import store
 from dte.interlink.sidecars.slurm.parse import Exit, Listing, QueueJob
 from dte.interlink.sidecars.slurm.record import State
@@ -349,6 +351,31 @@ async def test_a_directory_that_cannot_be_removed_keeps_no_other_from_going(site
 
     assert not site.directory(OTHER_UID).exists()
     assert site.job(UID) is not None
+
+
+@pytest.fixture
+def ordinary_user(tmp_path, monkeypatch):
+    """Not root, for whom modes mean nothing; paths are relative, for what is above is root's alone."""
+    user = os.geteuid()
+    tmp_path.chmod(0o777)
+    monkeypatch.chdir(tmp_path)
+    if user == 0:
+        os.seteuid(65534)
+    yield
+    os.seteuid(user)
+
+
+def test_a_directory_that_its_owner_may_not_write_is_removed_like_any_other(ordinary_user):
+    directory = JobDirectory(Path(), "default", UID)
+    cache = directory.path / "emptyDirs" / "go" / "module"
+    cache.mkdir(parents=True)
+    (cache / "go.mod").touch()
+    for path in (cache, cache.parent):
+        path.chmod(0o555)
+
+    store._remove(directory)
+
+    assert not directory.path.exists()
 
 
 async def test_secrets_that_could_not_be_removed_at_the_end_go_later(site):

@@ -203,7 +203,8 @@ def _take_notices(directory: Path) -> frozenset[str]:
 
 def _forget_secrets(directory: JobDirectory) -> None:
     for name in SECRET_DIRECTORIES:
-        shutil.rmtree(directory.path / name, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            _remove_tree(directory.path / name)
     directory.spec.unlink(missing_ok=True)
 
 
@@ -212,11 +213,33 @@ def _bury(directory: JobDirectory) -> None:
         if entry == directory.record:
             continue
         if entry.is_dir() and not entry.is_symlink():
-            shutil.rmtree(entry, ignore_errors=True)
+            with contextlib.suppress(OSError):  # a process that is left may still write; retention tries again
+                _remove_tree(entry)
         else:
             entry.unlink(missing_ok=True)
 
 
 def _remove(directory: JobDirectory) -> None:
-    with contextlib.suppress(FileNotFoundError):
-        shutil.rmtree(directory.path)
+    _remove_tree(directory.path)
+
+
+def _remove_tree(path: Path) -> None:
+    """Remove a directory; nothing happens when there is none. Raises OSError.
+
+    Programs make directories that not even their owner may write (Go's module cache is one).
+    """
+    try:
+        shutil.rmtree(path)
+    except FileNotFoundError:
+        return
+    except PermissionError:
+        path.chmod(0o700)
+        for parent, names, _ in os.walk(path):
+            for name in names:
+                _make_writable(Path(parent, name))
+        shutil.rmtree(path)
+
+
+def _make_writable(directory: Path) -> None:
+    if not directory.is_symlink():
+        directory.chmod(0o700)
