@@ -82,6 +82,7 @@ def application(
             if isinstance(error, BadOutput):
                 log.warning("bad_output", error=str(error))
             status = next(code for kind, code in STATUS_OF_ERROR if isinstance(error, kind))
+            log.info("request_refused", path=request.path, status=status, error=str(error))
             return _error(error_body, status, str(error))
 
     return web.Application(client_max_size=max_body_bytes, middlewares=[identify, answer_errors, bound])

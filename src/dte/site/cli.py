@@ -12,7 +12,7 @@ import typer
 from dte.runtime.errors import DteError, Refused
 from dte.site import changes, health
 from dte.site.collection import Collection, find_collection
-from dte.site.events import Event
+from dte.site.events import Event, HostResult
 from dte.site.play import Play, run
 from dte.site.progress import Progress
 
@@ -75,6 +75,9 @@ def _change(
 
     succeeded = run(play, on_event)
     show(progress.finish(), "")
+    if not any(isinstance(event, HostResult) for event in events):
+        typer.echo(health.NO_HOST, err=True)
+        raise typer.Exit(1)
     outcome = "done" if succeeded else "FAILED"
     note = " (check: this is what would change)" if check else ""
     show(["", *changes.summary(changes.gather(events)), f"{outcome} in {time.monotonic() - start:.0f} s{note}"], "")

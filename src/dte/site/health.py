@@ -6,6 +6,10 @@ from dataclasses import dataclass
 from dte.site.events import Event, HostResult, Outcome, messages
 
 ACTION = "intertwin.dte.daemon_info"
+NO_HOST = (
+    "no daemon: the inventory (with --limit) puts no host into interlink_slurm, interlink_api or virtual_kubelet;"
+    " is groups.yml there, or a link that leads nowhere?"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +51,7 @@ def is_healthy(found: Sequence[Service]) -> bool:
 def report(found: Sequence[Service]) -> list[str]:
     """A table of host, unit and state, then what is wrong."""
     if not found:
-        return ["no daemon: the inventory puts no host into interlink_slurm, interlink_api or virtual_kubelet"]
+        return [NO_HOST]
     host_width = max(len("host"), *(len(item.host) for item in found))
     unit_width = max(len("unit"), *(len(item.unit) for item in found))
     rows = [f"{item.host:<{host_width}}  {item.unit:<{unit_width}}  {item.state}" for item in found]

@@ -10,6 +10,7 @@ from dte.interlink.virtual_kubelet.kubelet import kubelet_application
 from dte.interlink.virtual_kubelet.ports import SiteUnavailable
 from dte.interlink.virtual_kubelet.record import PodRecord
 from dte.interlink.virtual_kubelet.registry import PodRegistry
+from dte.runtime.errors import Refused
 from tests.unit.virtual_kubelet.builders import UID, pod
 from tests.unit.virtual_kubelet.fakes import FakeClock, FakeSite
 
@@ -114,3 +115,24 @@ async def test_the_lists_of_pods_are_pod_lists():
     assert everything["kind"] == "PodList"
     assert {item["metadata"]["name"] for item in everything["items"]} == {"p", "q"}
     assert [item["metadata"]["name"] for item in only_running["items"]] == ["p"]
+
+
+class RefusingSite(FakeSite):
+    """Has no log to give."""
+
+    @contextlib.asynccontextmanager
+    async def logs(self, request):
+        raise Refused("container 'c' has written no log")
+        yield
+
+
+async def test_a_log_that_the_site_refuses_is_told_in_its_words():
+    async with kubelet(RefusingSite(), submitted()) as session:
+        assert await get(session, "/containerLogs/ns/p/c") == (400, b"container 'c' has written no log")
+
+
+async def test_a_pod_that_was_refused_does_not_wait_to_start():
+    refused = pod(status={"phase": "Failed", "message": "sbatch refused it: Invalid account"})
+    async with kubelet(FakeSite(), refused) as session:
+        status, text = await get(session, "/containerLogs/ns/p/c")
+    assert (status, b"never ran: sbatch refused it: Invalid account" in text) == (400, True)

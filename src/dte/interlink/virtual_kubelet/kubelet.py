@@ -13,7 +13,7 @@ from dte.interlink.virtual_kubelet.record import PodRecord
 from dte.interlink.virtual_kubelet.registry import PodRegistry
 from dte.interlink.virtual_kubelet.times import Clock
 from dte.interlink.wire import LogRequest, encode_json
-from dte.runtime.errors import Malformed, NotFound, Unavailable
+from dte.runtime.errors import Malformed, NotFound, Refused, Unavailable
 from dte.runtime.http import CutAtStop, application
 
 log = structlog.get_logger()
@@ -71,9 +71,13 @@ class _Kubelet:
             options=query.options,
         )
         endless = self._cut_at_stop.endless(request) if query.options.follow else contextlib.nullcontext()
-        with endless:
-            async with self._site.logs(wanted) as chunks:
-                return await _streamed(request, chunks, query)
+        try:
+            with endless:
+                async with self._site.logs(wanted) as chunks:
+                    return await _streamed(request, chunks, query)
+        except Refused as error:
+            # Of 4xx answers the API server hands only the text of a 400 on to kubectl.
+            raise Malformed(str(error)) from error
 
     def _wanted(self, request: web.Request) -> PodRecord:
         """The pod and container of the path. Raises NotFound, or Malformed (400) while there is no job."""
@@ -84,6 +88,9 @@ class _Kubelet:
         names = [str(item.get("name")) for item in (*pods.init_containers(record.pod), *pods.containers(record.pod))]
         if container not in names:
             raise NotFound(f"pod {namespace}/{name} has no container {container!r}; it has {', '.join(names)}")
+        if record.is_refused or (record.job_id is None and record.is_terminal):
+            words = record.wanted.get("message") or "it was refused"
+            raise Malformed(f"container {container!r} in pod {name!r} never ran: {words}")
         if record.job_id is None:
             raise Malformed(f"container {container!r} in pod {name!r} is waiting to start: it has no job yet")
         return record
