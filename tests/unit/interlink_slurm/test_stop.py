@@ -3,10 +3,11 @@ import asyncio
 import pytest
 
 from dte.interlink.sidecars.slurm.record import State
-from dte.runtime.errors import Unavailable
+from dte.interlink.wire import Creator
+from dte.runtime.errors import NotFound, Unavailable
 from tests.unit.interlink_slurm.fake_slurm import Fault
 from tests.unit.interlink_slurm.pods import OTHER_UID, a_pod
-from tests.unit.interlink_slurm.site import GRACE_S
+from tests.unit.interlink_slurm.site import CREATOR, GRACE_S
 
 
 async def test_a_waiting_job_is_dropped_and_the_pod_is_terminal_at_the_next_look(site):
@@ -160,3 +161,19 @@ async def test_a_tombstone_goes_after_the_retention_time(site):
 
     assert not site.directory().exists()
     assert (await site.create()).job_id == "2"
+
+
+@pytest.mark.parametrize(
+    "caller",
+    [{"owner_id": "other/node"}, {"owner_id": "ks/node", "creator": Creator("CN=ca", "CN=stranger")}],
+    ids=["another virtual node", "another creator"],
+)
+async def test_nobody_else_ends_a_pod(site, caller):
+    await site.create()
+
+    with pytest.raises(NotFound):
+        await site.stopper.delete(a_pod(), **caller)
+
+    assert site.job().record.state is State.SUBMITTED
+    await site.stopper.delete(a_pod(), owner_id="ks/node", creator=CREATOR)
+    assert site.job().record.is_deleted

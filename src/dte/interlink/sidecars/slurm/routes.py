@@ -25,16 +25,14 @@ def routes(sidecar: SlurmSidecar) -> web.Application:
 
     async def create(request: web.Request) -> web.Response:
         body = wire.decode_plugin_create(await request.read())
-        creator = request.headers.get(wire.CREATOR_HEADER)
-        answer = await sidecar.create(
-            body,
-            owner_id=request.headers.get(wire.OWNER_HEADER, ""),
-            creator=wire.decode_creator(creator) if creator else None,
-        )
+        owner_id, creator = _caller(request)
+        answer = await sidecar.create(body, owner_id=owner_id, creator=creator)
         return _json(wire.encode_create_answer(answer))
 
     async def delete(request: web.Request) -> web.Response:
-        await sidecar.delete(wire.decode_pod(await request.read()))
+        pod = wire.decode_pod(await request.read())
+        owner_id, creator = _caller(request)
+        await sidecar.delete(pod, owner_id=owner_id, creator=creator)
         return web.Response(text=DELETED_TEXT)
 
     async def status(request: web.Request) -> web.Response:
@@ -66,6 +64,12 @@ def routes(sidecar: SlurmSidecar) -> web.Application:
         ]
     )
     return app
+
+
+def _caller(request: web.Request) -> tuple[str, wire.Creator | None]:
+    """Owner id and creator as the API names them; empty and None from a caller that does not."""
+    creator = request.headers.get(wire.CREATOR_HEADER)
+    return request.headers.get(wire.OWNER_HEADER, ""), wire.decode_creator(creator) if creator else None
 
 
 async def _streamed(request: web.Request, chunks: AsyncIterator[bytes]) -> web.StreamResponse:

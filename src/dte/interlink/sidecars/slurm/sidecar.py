@@ -65,9 +65,9 @@ class SlurmSidecar:
         """See Submitter.create."""
         return await self._to_the_end(self._submitter.create(request, owner_id=owner_id, creator=creator))
 
-    async def delete(self, pod: pods.Pod) -> None:
+    async def delete(self, pod: pods.Pod, *, owner_id: str = "", creator: Creator | None = None) -> None:
         """See Stopper.delete."""
-        await self._to_the_end(self.stopper.delete(pod))
+        await self._to_the_end(self.stopper.delete(pod, owner_id=owner_id, creator=creator))
 
     def statuses(self, requested: Sequence[pods.Pod]) -> list[PodStatus]:
         """See JobTable.statuses."""

@@ -8,7 +8,8 @@ from typing import Final
 import structlog
 
 from dte.interlink import pods
-from dte.runtime.errors import Refused, Unavailable
+from dte.interlink.wire import Creator
+from dte.runtime.errors import NotFound, Refused, Unavailable
 
 from .batch import BatchSystem
 from .job import Job
@@ -37,15 +38,17 @@ class Stopper:
         self._poller = poller
         self._batch = batch
 
-    async def delete(self, pod: pods.Pod) -> None:
+    async def delete(self, pod: pods.Pod, *, owner_id: str = "", creator: Creator | None = None) -> None:
         """Delete a pod: on record first, then its job is told to end; returns when the batch system accepted that.
 
         Repeating it is harmless, an unknown pod is none of ours. Raises Unavailable when the batch system does not
-        answer; the deletion is on record all the same and goes on by itself.
+        answer; the deletion is on record all the same and goes on by itself. Raises NotFound for a pod of another
+        owner or creator: an API that lost its table passes on what it cannot judge.
         """
         uid = referenced_uid(pod)
         try:
             async with self._table.lock(uid):
+                self._require_owner(uid, owner_id, creator)
                 await self._delete(uid)
         except Unavailable:
             DELETES.labels("again").inc()
@@ -65,6 +68,17 @@ class Stopper:
         due = [job for job in deleted if now >= job.next_stop_at and not job.stop_is_under_way]
         for start in range(0, len(due), AT_ONCE):
             await asyncio.gather(*(self._try(job) for job in due[start : start + AT_ONCE]))
+
+    def _require_owner(self, uid: str, owner_id: str, creator: Creator | None) -> None:
+        job = self._table.get(uid)
+        if job is None:
+            return
+        recorded = job.record
+        is_other_owner = owner_id and recorded.owner_id and owner_id != recorded.owner_id
+        is_other_creator = creator and recorded.creator and creator != recorded.creator
+        if is_other_owner or is_other_creator:
+            log.warning("delete_by_another", pod_uid=uid, owner_id=owner_id)
+            raise NotFound(f"pod {uid} is not known here")
 
     async def _delete(self, uid: str) -> None:
         job = self._table.get(uid)
