@@ -78,6 +78,14 @@ class Site:
             else {"kind": "main", "state": "terminated", "exit_code": code}
             for name, code in codes.items()
         }
+        self._write_status(containers, job_id=job_id, uid=uid, over=over)
+
+    def write_stopped(self, job_id="1", uid=UID):
+        """What the supervisor writes of a program that ended when its job was told to."""
+        end = {"exit_code": 143, "reason": "Stopped", "started_at": "2026-01-01T00:00:00Z"}
+        self._write_status({"main": {"kind": "main", "state": "terminated", **end}}, job_id=job_id, uid=uid, over=True)
+
+    def _write_status(self, containers, *, job_id, uid, over):
         status = {"schema": 1, "job_id": job_id, "host": "n1", "containers": containers}
         status |= {"started_at": "2026-01-01T00:00:00Z", "finished_at": "2026-01-01T00:01:00Z" if over else None}
         (self.directory(uid) / "status.json").write_text(json.dumps(status))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from dte.interlink.jobs.status import ContainerState, Ended, JobStatus, Kind, Phase
 from dte.interlink.sidecars.slurm.evidence import Evidence, find
 from dte.interlink.sidecars.slurm.parse import Exit, QueueJob
-from dte.interlink.sidecars.slurm.record import ContainerName
+from dte.interlink.sidecars.slurm.record import ContainerName, State
 from dte.interlink.sidecars.slurm.states import PHASE_OF_STATE
 from tests.unit.interlink_slurm.pods import RECORD
 
@@ -146,3 +146,40 @@ def test_whatever_the_evidence_every_container_is_there_once_and_over_means_term
     assert all(len(c["state"]) == 1 for c in findings.containers)
     if findings.is_over:
         assert states(findings) == ["terminated", "terminated"]
+
+
+def stopped(*, started_at=MOMENT):
+    end = Ended(143, "Stopped", started_at=started_at, finished_at=MOMENT)
+    return ContainerState(Kind.MAIN, Phase.TERMINATED, ended=end)
+
+
+def fresh(**more):
+    return replace(evidence(files=files(over=True, a=stopped(), b=ended(0))), may_be_explained=True, **more)
+
+
+def test_a_job_that_somebody_stopped_is_shown_running_until_slurm_says_why():
+    findings = find(RECORDED, fresh())
+
+    assert (states(findings), findings.is_over) == (["running", "terminated"], False)
+
+
+@pytest.mark.parametrize(("state", "reason"), [("TIMEOUT", "SlurmJobTimeout"), ("CANCELLED", "CANCELLED")])
+def test_slurms_word_why_a_job_was_stopped_is_the_reason(state, reason):
+    findings = find(RECORDED, fresh(queue=queue(state)))
+
+    assert findings.is_over
+    assert codes(findings) == [143, 0]
+    assert findings.containers[0]["state"]["terminated"]["reason"] == reason
+    assert findings.containers[1]["state"]["terminated"]["reason"] != reason
+
+
+def test_a_stopped_job_of_which_slurm_says_nothing_more_ends_all_the_same():
+    findings = find(RECORDED, replace(fresh(), may_be_explained=False))
+
+    assert (findings.is_over, codes(findings)) == (True, [143, 0])
+
+
+def test_a_deleted_pod_waits_for_no_explanation():
+    deleted = replace(RECORDED, state=State.DELETING)
+
+    assert find(deleted, fresh()).is_over

@@ -441,3 +441,31 @@ async def test_running_jobs_never_go_by_age(site):
     await site.round(30 * 86400)
 
     assert site.status().job_id == "1"
+
+
+async def test_a_job_at_its_time_limit_says_so_at_the_next_look(site):
+    await site.create()
+    site.batch.move("1", "RUNNING")
+    await site.round()
+    site.write_stopped()
+    await site.keeper.tick()
+    assert site.state()[0] == "running"
+
+    site.batch.move("1", "TIMEOUT")
+    await site.round()
+    await site.keeper.tick()
+
+    assert (site.state()[1]["exitCode"], site.state()[1]["reason"]) == (143, "SlurmJobTimeout")
+
+
+async def test_a_stopped_job_ends_after_the_grace_time_when_the_queue_cannot_be_asked(site):
+    await site.create()
+    site.batch.move("1", "RUNNING")
+    await site.round()
+    site.write_stopped()
+    await site.keeper.tick()
+
+    site.clock.now += GRACE_S
+    await site.keeper.tick()
+
+    assert (site.state()[1]["exitCode"], site.state()[1]["reason"]) == (143, "Stopped")

@@ -24,6 +24,10 @@ class Kind(Enum):
     MAIN = "main"
 
 
+STOPPED = "Stopped"
+"""The reason of a container whose job was told to end: the supervisor cannot know by whom, or why."""
+
+
 class Phase(Enum):
     """The three states that v1.ContainerState knows."""
 

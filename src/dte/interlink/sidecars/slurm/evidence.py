@@ -7,12 +7,12 @@ file leaves open counts only once the file had its time to arrive.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from dte.interlink.jobs.container_status import container_status
-from dte.interlink.jobs.status import ContainerState, Ended, JobStatus, Kind
+from dte.interlink.jobs.status import STOPPED, ContainerState, Ended, JobStatus, Kind
 from dte.interlink.jobs.status import Phase as ContainerPhase
 
 from .parse import QueueJob
@@ -36,6 +36,8 @@ class Evidence:
     """The status file had its time: what the queue says of containers that the file leaves open, stands."""
     is_lost: bool
     """Nobody has known the job for the grace time."""
+    may_be_explained: bool = False
+    """The status file is fresh: queue or accounting may still say why the job was told to end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +51,28 @@ class Findings:
 
 def find(record: Record, evidence: Evidence) -> Findings:
     """The states of a pod's containers. Every container of the pod is there, whatever the evidence lacks."""
-    verdict = _verdict(record, evidence)
+    verdict = None if _is_unexplained(record, evidence) else _verdict(record, evidence)
     states = _states(record, evidence, verdict)
     return Findings(
         containers=tuple(_wire(c, states[c.name]) for c in record.containers),
         init_containers=tuple(_wire(c, states[c.name]) for c in record.init_containers),
         is_over=verdict is not None,
     )
+
+
+def _is_unexplained(record: Record, evidence: Evidence) -> bool:
+    """Whether the job was told to end by somebody other than us, and Slurm has not said why yet."""
+    if record.is_deleted or not evidence.may_be_explained or _is_final(evidence.queue):
+        return False
+    return evidence.files is not None and any(_was_stopped(state) for state in evidence.files.containers.values())
+
+
+def _was_stopped(state: ContainerState) -> bool:
+    return state.ended is not None and state.ended.reason == STOPPED
+
+
+def _is_final(queue: QueueJob | None) -> TypeGuard[QueueJob]:
+    return queue is not None and is_final(queue.state)
 
 
 def _verdict(record: Record, evidence: Evidence) -> Verdict | None:
@@ -77,8 +94,30 @@ def _states(record: Record, evidence: Evidence, verdict: Verdict | None) -> dict
     states: dict[str, ContainerState] = {}
     for name, kind in kinds:
         state = known.get(name) or _guess(name, kind, record, evidence)
-        states[name] = state if verdict is None else _closed(state, verdict, evidence.queue)
+        if verdict is not None:
+            states[name] = _explained(_closed(state, verdict, evidence.queue), record, evidence.queue)
+        else:
+            states[name] = _still_running(state) if _is_unexplained(record, evidence) else state
     return states
+
+
+def _still_running(state: ContainerState) -> ContainerState:
+    """A stopped container as it was before: its end is shown once, with the reason."""
+    if state.ended is None or not _was_stopped(state):
+        return state
+    if state.ended.started_at is None:
+        return _waiting(state.kind, "ContainerCreating", "the job is ending")
+    return replace(state, phase=ContainerPhase.RUNNING, started_at=state.ended.started_at, ended=None)
+
+
+def _explained(state: ContainerState, record: Record, queue: QueueJob | None) -> ContainerState:
+    """A stopped container with Slurm's word why: time limit, cancelled, preempted. Its exit code stays."""
+    if state.ended is None or not _was_stopped(state) or record.is_deleted or not _is_final(queue):
+        return state
+    word = verdict_of(queue.state, queue.exit, queue.reason)
+    if word.exit_code == 0:
+        return state
+    return replace(state, ended=replace(state.ended, reason=word.reason, message=word.message))
 
 
 def _closed(state: ContainerState, verdict: Verdict, queue: QueueJob | None) -> ContainerState:

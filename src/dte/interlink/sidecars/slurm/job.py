@@ -90,6 +90,7 @@ class Job:
             queue=self.queue,
             is_queue_trusted=self._had_time(self.phase_since, now, grace_s),
             is_lost=lost_since is not None and self._had_time(lost_since, now, grace_s),
+            may_be_explained=now - self.files_changed_at < grace_s,
         )
 
     def findings(self, now: float, *, grace_s: float) -> Findings:

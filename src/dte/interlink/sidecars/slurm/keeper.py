@@ -96,6 +96,8 @@ class Keeper:
         await _all_of([read(uid) for uid in self._to_read])
 
     async def _settle_all(self) -> None:
+        # A job that was told to end waits for Slurm's word why, but not for ever.
+        self._to_settle |= {job.uid for job in self._table.live() if job.files and job.files.finished_at}
         limit = asyncio.Semaphore(READS_AT_ONCE)
 
         async def settle(uid: str) -> None:
