@@ -11,6 +11,7 @@ from dte.interlink.api.gateway import Gateway, PluginFault
 from dte.interlink.api.plugin_client import PluginAnswer, PluginStream
 from dte.runtime.errors import Malformed, Unavailable
 from dte.runtime.http import CutAtStop, Handler, application
+from dte.runtime.unfinished import Unfinished
 
 BODY_TIMEOUT_S = 30.0
 """Upstream's read limit: a client that sends slower than this holds a place for nothing."""
@@ -20,7 +21,8 @@ JSON_TYPE, TEXT_TYPE = "application/json", "text/plain"
 def api_application(gateway: Gateway, *, max_body_bytes: int, max_requests: int) -> web.Application:
     """The API's routes on the shell that every daemon has."""
     app = application(request_id_header=wire.SESSION_HEADER, max_body_bytes=max_body_bytes, max_requests=max_requests)
-    routes = Routes(gateway, CutAtStop(app))
+    unfinished = Unfinished()
+    routes = Routes(gateway, CutAtStop(app), unfinished)
     methods_of = {
         "/create": (routes.create, ("POST",)),
         "/delete": (routes.delete, ("DELETE", "POST")),
@@ -36,28 +38,32 @@ def api_application(gateway: Gateway, *, max_body_bytes: int, max_requests: int)
             resource.add_route(method, handler)
         resource.add_route("*", _only(methods))
     app.router.add_route("*", "/{path:.*}", _not_found)
+    app.on_cleanup.append(lambda _: unfinished.settled())
     return app
 
 
 class Routes:
     """One method for each route."""
 
-    def __init__(self, gateway: Gateway, cut_at_stop: CutAtStop) -> None:
+    def __init__(self, gateway: Gateway, cut_at_stop: CutAtStop, unfinished: Unfinished) -> None:
         self._gateway = gateway
         self._cut_at_stop = cut_at_stop
+        self._unfinished = unfinished
 
     async def create(self, request: web.Request) -> web.StreamResponse:
         caller = caller_of(request)
         wanted = wire.decode_create_request(await _body(request))
         try:
-            answer = await self._gateway.create(caller, wanted)
+            # To the end: the audit line of a job is written even if its virtual kubelet has left.
+            answer = await self._unfinished.run(self._gateway.create(caller, wanted))
         except PluginFault as error:
             raise web.HTTPBadGateway(text=str(error)) from error
         return _passed_on(answer, JSON_TYPE)
 
     async def delete(self, request: web.Request) -> web.StreamResponse:
         caller = caller_of(request)
-        return _passed_on(await self._gateway.delete(caller, wire.decode_pod(await _body(request))), TEXT_TYPE)
+        pod = wire.decode_pod(await _body(request))
+        return _passed_on(await self._unfinished.run(self._gateway.delete(caller, pod)), TEXT_TYPE)
 
     async def status(self, request: web.Request) -> web.StreamResponse:
         caller = caller_of(request)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Coroutine, Sequence
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator, Sequence
 
 from dte.interlink import pods
 from dte.interlink.jobs.logs import open_log
 from dte.interlink.wire import CreateAnswer, Creator, LogRequest, Ping, PluginCreate, PodStatus
 from dte.runtime.errors import NotFound
 from dte.runtime.files import FilePool
+from dte.runtime.unfinished import Unfinished
 
 from .batch import BatchSystem
 from .capacity import Capacity
@@ -23,8 +22,6 @@ from .stop import Stopper
 from .store import RecordStore
 from .submit import Submitter
 from .table import JobTable
-
-T = TypeVar("T")
 
 SECONDS_PER_DAY = 86400
 
@@ -42,7 +39,7 @@ class SlurmSidecar:
         self.stopper = Stopper(self.table, self.poller, batch)
         self._submitter = Submitter(settings, self.table, self.poller, batch)
         self._capacity = Capacity(settings, batch)
-        self._unfinished: set[asyncio.Task[Any]] = set()
+        self._unfinished = Unfinished()
 
     @contextlib.asynccontextmanager
     async def owning(self) -> AsyncIterator[None]:
@@ -57,17 +54,18 @@ class SlurmSidecar:
             yield
         finally:
             # After a fault, too: the next owner must find the id of a job that is being submitted.
-            await asyncio.gather(*self._unfinished, return_exceptions=True)
+            await self._unfinished.settled()
             await self._pool.run(release_root, root, me)
             self._pool.close()
 
     async def create(self, request: PluginCreate, *, owner_id: str, creator: Creator | None) -> CreateAnswer:
         """See Submitter.create."""
-        return await self._to_the_end(self._submitter.create(request, owner_id=owner_id, creator=creator))
+        # To the end: a job id that sbatch printed must reach the record.
+        return await self._unfinished.run(self._submitter.create(request, owner_id=owner_id, creator=creator))
 
     async def delete(self, pod: pods.Pod, *, owner_id: str = "", creator: Creator | None = None) -> None:
         """See Stopper.delete."""
-        await self._to_the_end(self.stopper.delete(pod, owner_id=owner_id, creator=creator))
+        await self._unfinished.run(self.stopper.delete(pod, owner_id=owner_id, creator=creator))
 
     def statuses(self, requested: Sequence[pods.Pod]) -> list[PodStatus]:
         """See JobTable.statuses."""
@@ -76,7 +74,7 @@ class SlurmSidecar:
     async def ping(self, node_name: str) -> Ping:
         """See Capacity.ping."""
         # To the end: where sinfo is slower than callers are patient, the next one finds the answer.
-        return await self._to_the_end(self._capacity.ping(node_name))
+        return await self._unfinished.run(self._capacity.ping(node_name))
 
     async def log(self, request: LogRequest) -> AsyncIterator[bytes]:
         """The log of a container. Raises NotFound for a pod that is not known, or deleted, or in another namespace."""
@@ -89,19 +87,3 @@ class SlurmSidecar:
     def readiness(self) -> str | None:
         """None when it serves fresh states, else why not."""
         return self.poller.readiness()
-
-    async def _to_the_end(self, work: Coroutine[Any, Any, T]) -> T:
-        """Finish the work even if the client goes away: a job id that sbatch printed must reach the record.
-
-        Work that nobody waits for any more is bounded by the time limits of its commands.
-        """
-        task = asyncio.create_task(work)
-        self._unfinished.add(task)
-        task.add_done_callback(self._unfinished.discard)
-        task.add_done_callback(_read_error)
-        return await asyncio.shield(task)
-
-
-def _read_error(task: asyncio.Task[Any]) -> None:
-    if not task.cancelled():
-        task.exception()  # raised to whoever waits; nobody does once the client is gone
