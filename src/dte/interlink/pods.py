@@ -60,6 +60,14 @@ def labels(pod: Pod) -> Mapping[str, str]:
     return metadata(pod).get("labels") or {}
 
 
+REQUESTER_LABEL = "dte.intertwin.eu/requester"
+
+
+def requester(pod: Pod) -> str:
+    """On whose behalf the pod was made: a label, as true as the cluster's admission policy makes it."""
+    return str(labels(pod).get(REQUESTER_LABEL) or "")
+
+
 def node_name(pod: Pod) -> str:
     return str(spec(pod).get("nodeName") or "")
 

@@ -6,6 +6,13 @@ import sys
 import structlog
 
 
+def level_of(*, verbose: bool, errors_only: bool) -> int:
+    """The level that the settings VerboseLogging and ErrorsOnlyLogging ask for; verbose wins."""
+    if verbose:
+        return logging.DEBUG
+    return logging.ERROR if errors_only else logging.INFO
+
+
 def configure_logs(level: int = logging.INFO) -> None:
     """Route structlog and the standard library's logging to the same lines.
 

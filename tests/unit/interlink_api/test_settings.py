@@ -1,6 +1,5 @@
 """The configuration file: what is refused, and in which words."""
 
-import logging
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +45,6 @@ def test_a_whole_configuration_is_read_with_its_defaults() -> None:
         UnixAddress(Path("/run/dte/interlink-slurm/twin02.sock")),
     ]
     assert settings.state_directory == Path("/var/lib/dte/interlink-api")
-    assert settings.log_level() == logging.INFO
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,3 @@
-import logging
 import subprocess
 import sys
 from pathlib import Path
@@ -6,9 +5,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from dte.interlink.sidecars.slurm.cli import log_level, table_lines
+from dte.interlink.sidecars.slurm.cli import table_lines
 from dte.interlink.sidecars.slurm.record import encode_record
-from tests.unit.interlink_slurm.pods import RECORD, UID, some_settings
+from tests.unit.interlink_slurm.pods import RECORD, UID
 
 EXIT_CONFIG = 78
 
@@ -74,16 +73,3 @@ def test_jobs_of_a_root_that_is_not_there_says_so(tmp_path):
 
 def test_a_table_without_records_is_its_headings():
     assert table_lines([]) == ["POD  UID  STATE  JOB  NODE  CREATED"]
-
-
-@pytest.mark.parametrize(
-    ("keys", "level"),
-    [
-        ({}, logging.INFO),
-        ({"VerboseLogging": True}, logging.DEBUG),
-        ({"ErrorsOnlyLogging": True}, logging.ERROR),
-        ({"VerboseLogging": True, "ErrorsOnlyLogging": True}, logging.DEBUG),
-    ],
-)
-def test_upstreams_two_keys_set_the_log_level(keys, level):
-    assert log_level(some_settings(**keys)) == level

@@ -7,9 +7,6 @@ from dte.interlink.api.ownership import Ownership
 
 log = structlog.get_logger("dte-audit")
 
-REQUESTER_LABEL = "dte.intertwin.eu/requester"
-"""Set by an admission policy of the cluster; a pod author could not write it."""
-
 
 def audit_create(row: Ownership, pod: pods.Pod, *, job_id: str) -> None:
     """A pod was given to an account and has a job; a repeated create writes the line again."""
@@ -20,7 +17,7 @@ def audit_create(row: Ownership, pod: pods.Pod, *, job_id: str) -> None:
         namespace=pods.namespace(pod),
         pod=pods.name(pod),
         service_account=pods.service_account(pod),
-        requester=str(pods.labels(pod).get(REQUESTER_LABEL, "")),
+        requester=pods.requester(pod),
         owner=row.owner,
         account=row.account,
         job_id=job_id,

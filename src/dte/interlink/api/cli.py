@@ -8,6 +8,7 @@ from dte.interlink.api.daemon import serve_api
 from dte.interlink.api.settings import ApiSettings
 from dte.runtime import daemon_cli
 from dte.runtime.errors import ConfigError
+from dte.runtime.logs import level_of
 from dte.runtime.settings import load_settings
 from dte.runtime.tls import server_context
 
@@ -23,7 +24,10 @@ def component() -> None:
 def serve(config: daemon_cli.ConfigFile) -> None:
     """Serve until SIGTERM; requests in flight get StopTimeout seconds."""
     settings = daemon_cli.read_settings(ApiSettings, config)
-    daemon_cli.run(lambda: serve_api(settings), level=settings.log_level())
+    daemon_cli.run(
+        lambda: serve_api(settings),
+        level=level_of(verbose=settings.verbose_logging, errors_only=settings.errors_only_logging),
+    )
 
 
 @app.command()

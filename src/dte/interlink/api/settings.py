@@ -1,7 +1,6 @@
 """The interLink API's configuration file: upstream's keys, and ours for accounts and bounds."""
 
 import ipaddress
-import logging
 import re
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
@@ -167,11 +166,6 @@ class ApiSettings(Settings):
         if self.sidecar_url is not None:
             return (Account(SINGLE_ACCOUNT, parse_address(self.sidecar_url, self.sidecar_port)),)
         return tuple(item.account() for item in self.accounts)
-
-    def log_level(self) -> int:
-        if self.verbose_logging:
-            return logging.DEBUG
-        return logging.ERROR if self.errors_only_logging else logging.INFO
 
 
 def _is_loopback(host: str) -> bool:

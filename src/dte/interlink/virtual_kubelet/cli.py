@@ -1,7 +1,6 @@
 """`dte virtual-kubelet serve | check`."""
 
 import asyncio
-import logging
 from pathlib import Path
 
 import typer
@@ -11,6 +10,7 @@ from dte.interlink.virtual_kubelet.login import api_client
 from dte.interlink.virtual_kubelet.settings import VirtualKubeletSettings
 from dte.runtime import daemon_cli
 from dte.runtime.errors import ConfigError
+from dte.runtime.logs import level_of
 from dte.runtime.settings import load_settings
 from dte.runtime.tls import client_context, server_context
 
@@ -26,7 +26,10 @@ def component() -> None:
 def serve(config: daemon_cli.ConfigFile) -> None:
     """Serve until SIGTERM. The pods of the node go on without it; the next start adopts them."""
     settings = daemon_cli.read_settings(VirtualKubeletSettings, config)
-    daemon_cli.run(lambda: run(settings), level=_level(settings))
+    daemon_cli.run(
+        lambda: run(settings),
+        level=level_of(verbose=settings.verbose_logging, errors_only=settings.errors_only_logging),
+    )
 
 
 @app.command()
@@ -69,9 +72,3 @@ def _login_files(settings: VirtualKubeletSettings) -> None:
 
     if settings.kubeconfig_file is not None:
         asyncio.run(log_in())
-
-
-def _level(settings: VirtualKubeletSettings) -> int:
-    if settings.errors_only_logging:
-        return logging.ERROR
-    return logging.DEBUG if settings.verbose_logging else logging.INFO

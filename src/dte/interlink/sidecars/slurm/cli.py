@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -13,6 +12,7 @@ import typer
 
 from dte.runtime import daemon_cli
 from dte.runtime.daemon_cli import ConfigFile
+from dte.runtime.logs import level_of
 from dte.runtime.service import Daemon, Listener
 from dte.runtime.service import serve as serve_daemon
 from dte.runtime.settings import load_settings
@@ -36,7 +36,10 @@ HEADINGS: Final = ("POD", "UID", "STATE", "JOB", "NODE", "CREATED")
 def serve(config: ConfigFile) -> None:
     """Run the sidecar until SIGTERM."""
     settings = daemon_cli.read_settings(SlurmSettings, config)
-    daemon_cli.run(lambda: run_sidecar(settings), level=log_level(settings))
+    daemon_cli.run(
+        lambda: run_sidecar(settings),
+        level=level_of(verbose=settings.verbose_logging, errors_only=settings.errors_only_logging),
+    )
 
 
 @app.command()
@@ -81,13 +84,6 @@ async def run_sidecar(settings: SlurmSettings) -> None:
                 readiness=sidecar.readiness,
             )
         )
-
-
-def log_level(settings: SlurmSettings) -> int:
-    """The level that the two upstream keys ask for."""
-    if settings.verbose_logging:
-        return logging.DEBUG
-    return logging.ERROR if settings.errors_only_logging else logging.INFO
 
 
 def table_lines(records: Iterable[Record]) -> list[str]:

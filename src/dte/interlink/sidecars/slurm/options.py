@@ -20,7 +20,6 @@ from .settings import FlavorSettings, NodeSettings, SlurmSettings, site_flags
 
 FLAGS_ANNOTATION: Final = "slurm-job.vk.io/flags"
 FLAVOR_ANNOTATION: Final = "slurm-job.vk.io/flavor"
-REQUESTER_LABEL: Final = "dte.intertwin.eu/requester"
 COMMENT_PREFIX: Final = "dte1:"
 MAX_COMMENT_BYTES: Final = 1024
 
@@ -87,8 +86,7 @@ def sbatch_options(settings: SlurmSettings, pod: pods.Pod, placement: Placement)
 
 def job_comment(pod: pods.Pod) -> str:
     """`dte1:<namespace>/<pod>/<service account>/<requester>`, each percent-encoded, at most 1 KiB."""
-    requester = pods.labels(pod).get(REQUESTER_LABEL, "")
-    parts = (pods.namespace(pod), pods.name(pod), pods.service_account(pod), requester)
+    parts = (pods.namespace(pod), pods.name(pod), pods.service_account(pod), pods.requester(pod))
     text = COMMENT_PREFIX + "/".join(quote(part, safe="") for part in parts)
     if len(text) > MAX_COMMENT_BYTES:
         text = text[:MAX_COMMENT_BYTES]

@@ -18,7 +18,7 @@ from dte.interlink import pods
 from dte.interlink.jobs.directory import NOTICES, JobDirectory, list_job_directories
 from dte.interlink.jobs.prepare import write_job
 from dte.interlink.jobs.spec import JobPlan
-from dte.interlink.jobs.status import JobStatus, parse_status
+from dte.interlink.jobs.status import MAX_STATUS_BYTES, JobStatus, parse_status
 from dte.runtime.errors import BadOutput, Unavailable
 from dte.runtime.files import FilePool, read_regular, sync_directory, write_atomic
 
@@ -32,7 +32,6 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 MAX_RECORD_BYTES: Final = 1 << 22
-MAX_STATUS_BYTES: Final = (1 << 20) + 1
 DIRECTORIES_PER_CALL: Final = 100
 """Read at start in one file operation: each has its time limit, and there may be thousands."""
 JOB_ID_FILE: Final = "JobID.jid"
