@@ -1,7 +1,8 @@
 """The JSON that virtual kubelet, interLink API and sidecars exchange (docs/wire/interlink.md).
 
-The only module with the wire's spellings. Decoders raise Malformed; they ignore unknown keys, and null or a
-missing key means empty. Kubernetes objects pass through as they came.
+The only module with the wire's spellings, but for those of the stream of changes (dte.interlink.watch.lines).
+Decoders raise Malformed; they ignore unknown keys, and null or a missing key means empty. Kubernetes objects pass
+through as they came.
 """
 
 from collections.abc import Mapping, Sequence
@@ -238,10 +239,11 @@ def encode_json(value: Any) -> bytes:
 
 
 def decode_statuses(data: bytes) -> Sequence[PodStatus]:
-    return tuple(_pod_status(item) for item in _objects(_json(data), "statuses"))
+    return tuple(status_from(item) for item in _objects(_json(data), "statuses"))
 
 
-def _pod_status(raw: KubernetesObject) -> PodStatus:
+def status_from(raw: KubernetesObject) -> PodStatus:
+    """The object of `status_object`, decoded."""
     return PodStatus(
         name=_text(raw.get("name"), "name"),
         uid=_text(raw.get("UID"), "UID"),
@@ -253,19 +255,19 @@ def _pod_status(raw: KubernetesObject) -> PodStatus:
 
 
 def encode_statuses(statuses: Sequence[PodStatus]) -> bytes:
-    return msgspec.json.encode(
-        [
-            {
-                "name": item.name,
-                "UID": item.uid,
-                "namespace": item.namespace,
-                "JID": item.job_id,
-                "containers": item.containers,
-                "initContainers": item.init_containers or None,
-            }
-            for item in statuses
-        ]
-    )
+    return msgspec.json.encode([status_object(item) for item in statuses])
+
+
+def status_object(status: PodStatus) -> dict[str, Any]:
+    """A pod's state with the wire's spellings."""
+    return {
+        "name": status.name,
+        "UID": status.uid,
+        "namespace": status.namespace,
+        "JID": status.job_id,
+        "containers": status.containers,
+        "initContainers": status.init_containers or None,
+    }
 
 
 def decode_log_request(data: bytes) -> LogRequest:
@@ -336,13 +338,22 @@ def encode_ping(ping: Ping) -> bytes:
 
 
 def decode_creator(text: str) -> Creator:
-    raw = _object(_json(text.encode()), CREATOR_HEADER)
-    return Creator(_text(raw.get("issuer"), "issuer"), _text(raw.get("subject"), "subject"))
+    return creator_from(_json(text.encode()))
+
+
+def creator_from(raw: Any) -> Creator:
+    """The object of `creator_object`, decoded."""
+    body = _object(raw, "creator")
+    return Creator(_text(body.get("issuer"), "issuer"), _text(body.get("subject"), "subject"))
+
+
+def creator_object(creator: Creator) -> dict[str, str]:
+    return {"issuer": creator.issuer, "subject": creator.subject}
 
 
 def encode_creator(creator: Creator) -> str:
     """Printable ASCII only: it travels in a header."""
-    text = msgspec.json.encode({"issuer": creator.issuer, "subject": creator.subject}).decode()
+    text = msgspec.json.encode(creator_object(creator)).decode()
     return "".join(char if " " <= char <= "~" else _escaped(char) for char in text)
 
 
