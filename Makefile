@@ -39,7 +39,7 @@ check: venv ## Format, lint, types, import rules and unit tests: under a minute
 test: venv ## What CI runs: check, roles and the real systems
 	@$(BIN)/python -m tests.suites --ci
 
-test-all: venv ## The whole matrix: both Debian releases and both Slurm releases
+test-all: venv ## That, the slow tests, and both Debian and Slurm releases
 	@$(BIN)/python -m tests.suites --all
 
 bench: venv ## Speed beside the budgets, as ratios; never fails

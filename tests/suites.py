@@ -50,11 +50,16 @@ SUITES = {
     "roles": Suite([("python", "-m", "tests.tools.molecule")]),
     "e2e": Suite([_pytest("tests/e2e")]),
     "integration-bookworm": Suite([_pytest("tests/integration")], {"DTE_SUITE": "bookworm"}),
+    "unit-slow": Suite([_pytest("-m", "slow", "tests/unit")]),
+    "integration-slow": Suite([_pytest("-m", "slow", "tests/integration")]),
+    "e2e-slow": Suite([_pytest("-m", "slow", "tests/e2e")]),
     "roles-bookworm": Suite([("python", "-m", "tests.tools.molecule")], {"DTE_SUITE": "bookworm"}),
 }
 CHECK = ("format", "lint", "types", "imports", "unit")
 CI = (*CHECK, "collection", "docs", "integration", "roles", "e2e")
-ALL = (*CI, "integration-bookworm", "roles-bookworm")
+SLOW = ("unit-slow", "integration-slow", "e2e-slow")
+"""What is marked `slow`: pyproject.toml deselects it everywhere else."""
+ALL = (*CI, *SLOW, "integration-bookworm", "roles-bookworm")
 
 
 def run(name: str) -> bool:
