@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dte.interlink.virtual_kubelet.amounts import is_capacity, same_amounts
-from dte.interlink.virtual_kubelet.backoff import MAX_DELAY_S, MAX_RETRY_AFTER_S, Backoff
 from dte.interlink.virtual_kubelet.times import SystemClock, checked_time, kube_micro_time, kube_time
+from dte.runtime.backoff import MAX_DELAY_S, MAX_RETRY_AFTER_S, Backoff
 
 
 def test_times_are_written_as_kubernetes_does():

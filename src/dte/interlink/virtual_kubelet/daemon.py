@@ -6,7 +6,6 @@ import importlib.metadata
 
 import structlog
 
-from dte.interlink.virtual_kubelet.backoff import Backoff
 from dte.interlink.virtual_kubelet.cluster import Cluster
 from dte.interlink.virtual_kubelet.controller import Controller
 from dte.interlink.virtual_kubelet.events import EventRecorder
@@ -19,6 +18,7 @@ from dte.interlink.virtual_kubelet.settings import VirtualKubeletSettings
 from dte.interlink.virtual_kubelet.site import InterlinkSite
 from dte.interlink.virtual_kubelet.times import Clock, SystemClock
 from dte.interlink.virtual_kubelet.worker import Surroundings
+from dte.runtime.backoff import Backoff
 from dte.runtime.errors import Refused, Unavailable
 from dte.runtime.service import Daemon, Listener, serve
 from dte.runtime.tls import client_context, server_context, watch_certificates

@@ -10,9 +10,9 @@ import structlog
 
 from dte.interlink.pods import Pod
 from dte.interlink.virtual_kubelet import metrics
-from dte.interlink.virtual_kubelet.backoff import Backoff
 from dte.interlink.virtual_kubelet.ports import Expired, PodStore
 from dte.interlink.virtual_kubelet.times import Clock
+from dte.runtime.backoff import Backoff
 from dte.runtime.errors import BadOutput, DteError, Refused, Unavailable
 
 log = structlog.get_logger()

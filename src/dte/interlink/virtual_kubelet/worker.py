@@ -9,7 +9,6 @@ import structlog
 
 from dte.interlink import pods
 from dte.interlink.virtual_kubelet import metrics
-from dte.interlink.virtual_kubelet.backoff import Backoff
 from dte.interlink.virtual_kubelet.downward import Place
 from dte.interlink.virtual_kubelet.events import EventRecorder
 from dte.interlink.virtual_kubelet.notes import Note, NotYet
@@ -21,6 +20,7 @@ from dte.interlink.virtual_kubelet.settings import VirtualKubeletSettings
 from dte.interlink.virtual_kubelet.status_change import status_patch
 from dte.interlink.virtual_kubelet.steps import Remote, Step, next_step
 from dte.interlink.virtual_kubelet.times import Clock, kube_time
+from dte.runtime.backoff import Backoff
 from dte.runtime.errors import Conflict, DteError, NotFound, Refused, Unavailable
 
 log = structlog.get_logger()

@@ -1,10 +1,10 @@
-"""How long to wait before the next try. The loops wait themselves, because news of the pod must wake them."""
+"""How long to wait before the next try, for loops that wait themselves: news may have to wake them."""
 
 from dataclasses import dataclass
 
 FIRST_DELAY_S = 1.0
 MAX_DELAY_S = 60.0
-"""Long enough for a site that is down to breathe, short enough that a pod starts soon after it is back."""
+"""Long enough for what is down to breathe, short enough that work goes on soon after it is back."""
 MAX_RETRY_AFTER_S = 600.0
 
 
@@ -12,7 +12,7 @@ MAX_RETRY_AFTER_S = 600.0
 class Backoff:
     """Doubling delays from `first_s` to `max_s`, each shortened by up to half at random (full jitter's milder form).
 
-    Jitter spreads the pods of a node that all failed at the same moment.
+    Jitter spreads those that all failed at the same moment.
     """
 
     first_s: float = FIRST_DELAY_S
