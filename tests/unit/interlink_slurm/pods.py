@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from dte.interlink.sidecars.slurm.record import ContainerName, Record, State
+from dte.interlink.sidecars.slurm.life import State
+from dte.interlink.sidecars.slurm.record import ContainerName, Record
 from dte.interlink.sidecars.slurm.settings import SlurmSettings
 from dte.interlink.wire import ContainerVolumes, Creator, PluginCreate
 from dte.runtime.settings import settings_from

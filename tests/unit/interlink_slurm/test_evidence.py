@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 from dte.interlink.jobs.status import ContainerState, Ended, JobStatus, Kind, Phase
 from dte.interlink.sidecars.slurm.evidence import Evidence, find
+from dte.interlink.sidecars.slurm.life import State
 from dte.interlink.sidecars.slurm.parse import Exit, QueueJob
-from dte.interlink.sidecars.slurm.record import ContainerName, State
+from dte.interlink.sidecars.slurm.record import ContainerName
 from dte.interlink.sidecars.slurm.states import PHASE_OF_STATE
 from tests.unit.interlink_slurm.pods import RECORD
 

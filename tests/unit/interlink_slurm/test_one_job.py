@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dte.interlink.sidecars.slurm.record import State
+from dte.interlink.sidecars.slurm.life import State
 from dte.runtime.errors import Conflict, Unavailable
 from tests.unit.interlink_slurm.conftest import MEMORY
 from tests.unit.interlink_slurm.fake_slurm import FakeSlurm, Fault

@@ -5,8 +5,8 @@ import pytest
 
 from dte.interlink.jobs.directory import JobDirectory
 from dte.interlink.sidecars.slurm import store
+from dte.interlink.sidecars.slurm.life import State
 from dte.interlink.sidecars.slurm.parse import Exit, Listing, QueueJob
-from dte.interlink.sidecars.slurm.record import State
 from dte.runtime.errors import Refused, Unavailable
 from tests.unit.interlink_slurm.fake_slurm import Fault
 from tests.unit.interlink_slurm.pods import OTHER_UID, UID, a_pod

@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from dte.interlink.sidecars.slurm.record import State
+from dte.interlink.sidecars.slurm.life import State
 from dte.interlink.wire import Creator
 from dte.runtime.errors import NotFound, Unavailable
 from tests.unit.interlink_slurm.fake_slurm import Fault

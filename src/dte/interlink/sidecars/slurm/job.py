@@ -8,8 +8,9 @@ from dte.interlink.jobs.status import JobStatus
 from dte.interlink.wire import PodStatus
 
 from .evidence import Evidence, Findings, find
+from .life import State
 from .parse import QueueJob
-from .record import Record, State
+from .record import Record
 from .states import Phase, is_final, phase_of
 
 

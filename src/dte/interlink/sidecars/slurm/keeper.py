@@ -11,7 +11,8 @@ import structlog
 from dte.runtime.errors import Unavailable
 
 from .job import Job
-from .record import Record, State
+from .life import Event, State
+from .record import Record
 from .table import JobTable
 
 log = structlog.get_logger()
@@ -131,7 +132,7 @@ class Keeper:
     async def _tidy(self, job: Job, now: float) -> None:
         async with self._table.lock(job.uid):
             if self._is_too_old(job.record, now):
-                await self._table.forget(job)
+                await self._table.forget(job, Event.EXPIRE)
                 log.info("record_removed", pod_uid=job.uid, job_id=job.record.job_id)
             elif job.has_leftovers:
                 await self._table.clean(job)

@@ -13,10 +13,10 @@ from dte.runtime.errors import Refused, Unavailable
 from .batch import BatchSystem
 from .job import Job
 from .keeper import Keeper
+from .life import State
 from .matching import QueueIndex, job_to_adopt
 from .metrics import BAD_OUTPUT, POLL_FAILURES, POLL_SECONDS, POLLS
 from .parse import Listing, QueueJob
-from .record import State
 from .states import Phase, is_final, phase_of
 from .table import JobTable
 

@@ -1,11 +1,9 @@
-"""record.json: what the sidecar knows of one pod's job, its codec, and the moves it can make. Pure."""
+"""record.json: what the sidecar knows of one pod's job, its moves along the table of `life`, its codec. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from enum import Enum
-from types import MappingProxyType
 from typing import Any, Final
 
 import msgspec
@@ -13,50 +11,9 @@ import msgspec
 from dte.interlink.wire import Creator
 from dte.runtime.errors import BadOutput
 
+from .life import ON_DELETION, OVER, Event, State, is_absorbed, moved
+
 SCHEMA: Final = 1
-
-
-class State(Enum):
-    """Where the sidecar is with a pod. The values are the file's spelling."""
-
-    INTENT = "intent"
-    """Files are written; sbatch was not called, or nobody knows how it went."""
-    SUBMITTED = "submitted"
-    """The job id is known."""
-    TERMINAL = "terminal"
-    """The job is over, the containers' final states are in the record."""
-    DELETING = "deleting"
-    """The pod was deleted; the job may still run."""
-    DELETED = "deleted"
-    """A tombstone: deleted and over. A create for this pod is refused."""
-
-
-class Event(Enum):
-    """What happens to a pod's job."""
-
-    SUBMIT = "submit"
-    END = "end"
-    DELETE = "delete"
-
-
-STATE_AFTER: Final = MappingProxyType(
-    {
-        (State.INTENT, Event.SUBMIT): State.SUBMITTED,
-        (State.INTENT, Event.DELETE): State.DELETING,
-        # Another job of the pod got the claim: the id changes, the state does not.
-        (State.SUBMITTED, Event.SUBMIT): State.SUBMITTED,
-        (State.SUBMITTED, Event.END): State.TERMINAL,
-        (State.SUBMITTED, Event.DELETE): State.DELETING,
-        (State.TERMINAL, Event.DELETE): State.DELETED,
-        # A submit that was under way when the pod was deleted turns up in the queue.
-        (State.DELETING, Event.SUBMIT): State.DELETING,
-        (State.DELETING, Event.END): State.DELETED,
-    }
-)
-"""Every legal move. Terminal and deleted absorb END and SUBMIT: such a move is absent, and `after` says so."""
-
-OVER: Final = frozenset({State.TERMINAL, State.DELETED})
-"""States of a job that is over: nothing more is asked of the batch system."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +61,7 @@ class Record:
     @property
     def is_deleted(self) -> bool:
         """Whether the pod was deleted (its job may still run)."""
-        return self.state in {State.DELETING, State.DELETED}
+        return self.state in ON_DELETION
 
     def submitted(self, job_id: str) -> Record:
         """The record once the job's id is known; itself when the job is over."""
@@ -121,8 +78,9 @@ class Record:
         return self._after(Event.DELETE, deleted_at=now)
 
     def _after(self, event: Event, **changes: Any) -> Record:
-        state = STATE_AFTER.get((self.state, event))
-        return self if state is None else replace(self, state=state, **changes)
+        if is_absorbed(self.state, event):
+            return self
+        return replace(self, state=moved(self.state, event), **changes)
 
 
 def encode_record(record: Record) -> bytes:

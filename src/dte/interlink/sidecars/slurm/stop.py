@@ -13,9 +13,9 @@ from dte.runtime.errors import NotFound, Refused, Unavailable
 
 from .batch import BatchSystem
 from .job import Job
+from .life import State
 from .metrics import DELETES
 from .poll import Poller
-from .record import State
 from .shapes import referenced_uid
 from .table import JobTable
 

@@ -14,11 +14,12 @@ from dte.runtime.errors import Conflict, Malformed, Refused, Unavailable
 
 from .batch import BatchSystem, PolicyLimit, Submission
 from .job import Job
+from .life import Event, State, moved
 from .matching import QueueIndex, job_to_adopt
 from .metrics import CREATES
 from .options import SbatchOptions, job_comment, place, sbatch_options
 from .poll import Poller
-from .record import ContainerName, Record, State
+from .record import ContainerName, Record
 from .settings import SlurmSettings
 from .shapes import check_create
 from .table import JobTable
@@ -117,10 +118,10 @@ class Submitter:
         except PolicyLimit as e:
             if self._table.wall_clock() - job.record.created_at < self._settings.submit_retry_hours * 3600:
                 raise Unavailable(f"{e} (tried again for {self._settings.submit_retry_hours:g} h)") from e
-            await self._table.forget(job)
+            await self._table.forget(job, Event.REFUSE)
             raise
         except Refused:
-            await self._table.forget(job)
+            await self._table.forget(job, Event.REFUSE)
             raise
         await self._table.save(job, job.record.submitted(job_id))
 
@@ -156,7 +157,7 @@ def new_record(pod: pods.Pod, *, owner_id: str, creator: Creator | None, now: fl
         pod_name=pods.name(pod),
         pod_uid=pods.pod_uid(pod),
         node=pods.node_name(pod),
-        state=State.INTENT,
+        state=moved(None, Event.INTEND),
         owner_id=owner_id,
         creator=creator,
         comment=job_comment(pod),

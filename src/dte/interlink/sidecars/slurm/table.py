@@ -15,8 +15,9 @@ from dte.interlink.wire import PodStatus
 from dte.runtime.errors import Malformed, Unavailable
 
 from .job import Job
+from .life import Event, State, require_dropped
 from .metrics import JOBS
-from .record import Record, State
+from .record import Record
 from .shapes import referenced_uid
 from .store import RecordStore
 
@@ -80,8 +81,9 @@ class JobTable:
         self._count()
         return job
 
-    async def forget(self, job: Job) -> None:
+    async def forget(self, job: Job, why: Event) -> None:
         """Remove a job from disk and table: it was refused, or its time is over. Raises Unavailable."""
+        require_dropped(job.record.state, why)
         await self.store.remove(job.record)
         self._jobs.pop(job.uid, None)
         self._count()
