@@ -47,6 +47,11 @@ class Job:
         """The pod's UID."""
         return self.record.pod_uid
 
+    @property
+    def is_shown(self) -> bool:
+        """Whether its state is told: while its submission is not settled nobody was told that there is a job."""
+        return self.record.state is not State.INTENT
+
     def see_files(self, files: JobStatus | None, now: float) -> None:
         """Take note of the status file as read at `now`; None: there is none."""
         if files is not None and files != self.files:

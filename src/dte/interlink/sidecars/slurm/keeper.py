@@ -90,7 +90,7 @@ class Keeper:
             if job is not None and not job.record.is_over:
                 async with limit:
                     files = await self._table.store.read_files(job.record)
-                job.see_files(files, self._table.clock())
+                self._table.see_files(job, files)
                 self._to_settle.add(uid)
             self._to_read.discard(uid)
 

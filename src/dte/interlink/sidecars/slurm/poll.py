@@ -65,6 +65,7 @@ class Poller:
         while True:
             if self._table.live() or not self.has_polled:
                 await self.look()
+                self._table.publish_live()
             await self._sleep()
 
     async def look(self) -> None:
@@ -106,7 +107,7 @@ class Poller:
 
     def _see(self, job: Job, seen: QueueJob, begun_at: float) -> None:
         is_new_state = job.queue is None or job.queue.state != seen.state
-        job.see_queue(seen, begun_at)
+        self._table.see_queue(job, seen, begun_at)
         if is_new_state and phase_of(seen.state) is Phase.UNKNOWN:
             log.warning("job_state_unknown", pod_uid=job.uid, job_id=seen.job_id, state=seen.state)
         if seen.name != job.uid and job.uid not in self._renamed:
@@ -160,7 +161,7 @@ class Poller:
             if known is not None and phase_of(known.state) is not Phase.UNKNOWN:
                 self._see(job, known, begun_at)
             else:
-                job.miss(begun_at)
+                self._table.miss(job, begun_at)
             self._keeper.read_soon(job)
 
     def _note_bad_lines(self, lines: tuple[str, ...]) -> None:

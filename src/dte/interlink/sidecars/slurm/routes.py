@@ -9,6 +9,7 @@ import structlog
 from aiohttp import web
 
 from dte.interlink import wire
+from dte.interlink.watch.stream import send_watch
 from dte.runtime.errors import BadOutput, Unavailable
 from dte.runtime.http import CutAtStop, application
 
@@ -47,6 +48,10 @@ def routes(sidecar: SlurmSidecar) -> web.Application:
         with cut_at_stop.endless(request) if wanted.options.follow else contextlib.nullcontext():
             return await _streamed(request, chunks)
 
+    async def watch(request: web.Request) -> web.StreamResponse:
+        with sidecar.hub.reader() as reader, cut_at_stop.endless(request):
+            return await send_watch(request, reader)
+
     app = application(
         request_id_header=wire.SESSION_HEADER,
         max_body_bytes=sidecar.settings.max_body_bytes,
@@ -61,6 +66,7 @@ def routes(sidecar: SlurmSidecar) -> web.Application:
             web.post("/status", status),
             web.get("/getLogs", logs),
             web.post("/getLogs", logs),
+            web.get("/watch", watch),
         ]
     )
     return app

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 
 from dte.interlink import pods
 from dte.interlink.jobs.logs import open_log
+from dte.interlink.watch.hub import WatchHub
 from dte.interlink.wire import CreateAnswer, Creator, LogRequest, Ping, PluginCreate, PodStatus
 from dte.runtime.errors import NotFound
 from dte.runtime.files import FilePool
@@ -40,6 +41,11 @@ class SlurmSidecar:
         self._submitter = Submitter(settings, self.table, self.poller, batch)
         self._capacity = Capacity(settings, batch)
         self._unfinished = Unfinished()
+
+    @property
+    def hub(self) -> WatchHub:
+        """The state of every pod on record, and every change of it."""
+        return self.table.hub
 
     @contextlib.asynccontextmanager
     async def owning(self) -> AsyncIterator[None]:

@@ -1,4 +1,4 @@
-"""The job table: every pod on record, its locks, and the answers to status requests, all from memory."""
+"""The job table: every pod on record, its locks, and what is told of it when asked and when it changes."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ from weakref import WeakValueDictionary
 import structlog
 
 from dte.interlink import pods
+from dte.interlink.jobs.status import JobStatus
+from dte.interlink.watch.hub import WatchHub
 from dte.interlink.wire import PodStatus
 from dte.runtime.errors import Malformed, Unavailable
 
 from .job import Job
 from .life import Event, State, require_dropped
 from .metrics import JOBS
+from .parse import QueueJob
 from .record import Record
 from .shapes import referenced_uid
 from .store import RecordStore
@@ -27,7 +30,10 @@ Clock = Callable[[], float]
 
 
 class JobTable:
-    """Pods by UID. What it holds was on disk first: after a crash, `load` brings the same table back."""
+    """Pods by UID. What it holds was on disk first: after a crash, `load` brings the same table back.
+
+    Every change of a pod's state passes through here, so that `hub` has it at once.
+    """
 
     def __init__(
         self,
@@ -40,6 +46,7 @@ class JobTable:
         self.store = store
         self.clock = clock
         self.wall_clock = wall_clock
+        self.hub = WatchHub()
         self._grace_s = status_file_grace_s
         self._jobs: dict[str, Job] = {}
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -52,6 +59,7 @@ class JobTable:
             if not found.record.is_over:
                 job.see_files(found.files, now)
             self._jobs[job.uid] = job
+            self._publish(job)
         self._count()
         log.info("records_loaded", pods=len(self._jobs), not_over=len(self.live()))
 
@@ -86,6 +94,7 @@ class JobTable:
         require_dropped(job.record.state, why)
         await self.store.remove(job.record)
         self._jobs.pop(job.uid, None)
+        self.hub.forget(job.uid)
         self._count()
 
     async def save(self, job: Job, record: Record) -> None:
@@ -101,7 +110,28 @@ class JobTable:
         if record.state is not job.record.state:
             log.info("job_" + record.state.value, pod_uid=job.uid, pod=record.pod_name, job_id=record.job_id)
         job.record = record
+        self._publish(job)
         self._count()
+
+    def see_files(self, job: Job, files: JobStatus | None) -> None:
+        """Take note of a job's status file as read just now; None: there is none."""
+        job.see_files(files, self.clock())
+        self._publish(job)
+
+    def see_queue(self, job: Job, queue: QueueJob, begun_at: float) -> None:
+        """Take note of what a look at the queue or at accounting, begun at `begun_at`, said of a job."""
+        job.see_queue(queue, begun_at)
+        self._publish(job)
+
+    def miss(self, job: Job, begun_at: float) -> None:
+        """Take note that neither queue nor accounting list a job."""
+        job.miss(begun_at)
+        self._publish(job)
+
+    def publish_live(self) -> None:
+        """Tell what changed by the mere passing of time: a grace period that ended."""
+        for job in self.live():
+            self._publish(job)
 
     async def settle(self, job: Job) -> None:
         """Close the job if the evidence says that it is over. Raises Unavailable. Call it with the pod's lock held."""
@@ -139,7 +169,7 @@ class JobTable:
                 job = self._jobs.get(referenced_uid(pod))
             except Malformed:
                 continue
-            if job is not None and job.record.state is not State.INTENT:
+            if job is not None and job.is_shown:
                 answers.append(job.pod_status(now, grace_s=self._grace_s))
         return answers
 
@@ -148,6 +178,15 @@ class JobTable:
         live = len(self.live())
         if live >= max_jobs:
             raise Unavailable(f"{live} jobs are not over, the site's limit (MaxJobs) is {max_jobs}")
+
+    def _publish(self, job: Job) -> None:
+        if job.is_shown:
+            self.hub.publish(
+                job.pod_status(self.clock(), grace_s=self._grace_s),
+                deleted=job.record.state is State.DELETED,
+                owner=job.record.owner_id,
+                creator=job.record.creator,
+            )
 
     def _count(self) -> None:
         counts = Counter(job.record.state for job in self._jobs.values())
