@@ -32,7 +32,7 @@ SUITES = {
     "imports": Suite(
         [
             ("lint-imports",),
-            ("vermin", "--target=3.6-", "--violations", "--no-tips", "src/dte/interlink/jobs/supervisor.py"),
+            ("vermin", "--target=3.6-", "--violations", "--no-tips", "src/dte/interlink/jobs/supervisor"),
         ]
     ),
     "unit": Suite([_pytest("-n", "2", "tests/unit")]),

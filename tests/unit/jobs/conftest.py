@@ -5,7 +5,6 @@ DTE_JOB_PYTHON names another Python to run it with, as compute nodes have.
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -17,7 +16,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from dte.interlink.jobs import supervisor
+from dte.interlink.jobs.archive import supervisor_archive
 from dte.interlink.jobs.directory import JobDirectory
 from dte.interlink.jobs.status import JobStatus, parse_status
 
@@ -26,6 +25,7 @@ settings.load_profile("jobs")
 
 UID = "45664d6c-d131-4249-bf8c-0fe5c2a8be0b"
 LIMIT_S = 30
+ARCHIVE = supervisor_archive()
 
 
 def order(name: str, *argv: str, kind: str = "main", **more: Any) -> dict[str, Any]:
@@ -56,7 +56,7 @@ class Job:
         self.files.path.mkdir(parents=True)
         self.files.notices.mkdir()
         self.files.work.mkdir()
-        shutil.copy(supervisor.__file__, self.files.supervisor)
+        self.files.supervisor.write_bytes(ARCHIVE)
 
     def prepare(self, *containers: dict[str, Any], **more: Any) -> None:
         spec = {

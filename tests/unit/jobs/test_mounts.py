@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from dte.interlink.jobs.status import Phase
-from dte.interlink.jobs.supervisor import sandbox_problem
+from dte.interlink.jobs.supervisor.programs import sandbox_problem
 from tests.unit.jobs.conftest import Job, is_running, order, shell
 
 PROBLEM = sandbox_problem(b"bwrap")

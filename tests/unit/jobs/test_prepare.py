@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dte.interlink.jobs import supervisor
+from dte.interlink.jobs.archive import supervisor_archive
 from dte.interlink.jobs.directory import JobDirectory
 from dte.interlink.jobs.prepare import write_job
 from dte.interlink.jobs.spec import JobPlan
@@ -47,7 +47,7 @@ def test_modes_do_not_depend_on_the_umask(directory: JobDirectory) -> None:
     write_job(PLAN, directory)
     found = modes(directory.path)
     assert stat.S_IMODE(directory.path.stat().st_mode) == 0o700
-    assert (found["spec.json"], found["supervisor.py"], found["job.slurm"]) == (0o600, 0o600, 0o700)
+    assert (found["spec.json"], found["supervisor.pyz"], found["job.slurm"]) == (0o600, 0o600, 0o700)
     assert (found["configMaps/v/k"], found["configMaps/v/d/e/f"], found["secrets/s/k"]) == (0o644, 0o500, 0o400)
 
 
@@ -55,7 +55,7 @@ def test_contents_are_written_byte_for_byte(directory: JobDirectory) -> None:
     write_job(PLAN, directory)
     assert (directory.path / "configMaps/v/k").read_bytes() == b"\0\n'$(x)"
     assert json.loads(directory.spec.read_bytes()) == PLAN.spec
-    assert directory.supervisor.read_bytes() == Path(supervisor.__file__).read_bytes()
+    assert directory.supervisor.read_bytes() == supervisor_archive()
 
 
 def test_writing_again_changes_nothing_and_keeps_what_others_wrote(directory: JobDirectory) -> None:

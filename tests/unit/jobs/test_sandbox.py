@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, event, given
 from hypothesis import strategies as st
 
-from dte.interlink.jobs.supervisor import HostFiles, Mount, MountRefused, Sandbox, plan_sandbox
+from dte.interlink.jobs.supervisor.sandbox import HostFiles, Mount, MountRefused, Sandbox, plan_sandbox
 
 DIRECTORY = b"/job/dir"
 VOLUMES = {

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from dte.interlink.jobs import log_files, supervisor
+from dte.interlink.jobs import log_files
 from dte.interlink.jobs.status import JobStatus, Phase
+from dte.interlink.jobs.supervisor.main import HELD_BY_ANOTHER_JOB
+from dte.interlink.jobs.supervisor.output import Pump, output_pipe
 from tests.unit.jobs.conftest import Job, is_running, order, shell
 
 HOSTILE = ["a'b\"c", "two\nlines", "$(touch x)", "`id`", "\\n", "üñ\N{SNOWMAN}", "", " ", "-rf", "../..", "\x01\x7f"]
@@ -165,8 +167,8 @@ def test_much_output_is_complete_and_its_index_small(job: Job) -> None:
 
 def test_a_full_disk_does_not_stop_the_program(tmp_path: Path) -> None:
     log, index = tmp_path / "log", tmp_path / "index"
-    reader, writer = supervisor.output_pipe()
-    pump = supervisor.Pump(reader, str(log), str(index))
+    reader, writer = output_pipe()
+    pump = Pump(reader, str(log), str(index))
     full = os.open("/dev/full", os.O_WRONLY)
     os.dup2(full, pump.log)
     os.write(writer, b"lost\n")
@@ -221,7 +223,7 @@ def test_what_left_its_session_is_killed_with_the_pod(job: Job) -> None:
 def test_of_two_jobs_started_together_one_runs_the_pod(job: Job) -> None:
     job.prepare(shell("c", "echo $SLURM_JOB_ID >> ran; sleep 0.3"))
     first, second = job.start("1"), job.start("2")
-    assert sorted([first.wait(30), second.wait(30)]) == [0, supervisor.HELD_BY_ANOTHER_JOB]
+    assert sorted([first.wait(30), second.wait(30)]) == [0, HELD_BY_ANOTHER_JOB]
     holder = job.files.claim.read_text()
     assert (job.files.work / "ran").read_text() == holder
     assert job.status().job_id + "\n" == holder
@@ -231,7 +233,7 @@ def test_a_second_job_says_who_holds_the_claim_and_changes_nothing(job: Job) -> 
     job.run(shell("c", "exit 3"))
     before = job.files.status.read_bytes()
     second = job.start("2")
-    assert second.wait(30) == supervisor.HELD_BY_ANOTHER_JOB
+    assert second.wait(30) == HELD_BY_ANOTHER_JOB
     assert second.stdout is not None
     assert second.stdout.read() == b"supervisor: job 1 holds the claim on this pod; job 2 runs nothing\n"
     assert job.files.status.read_bytes() == before

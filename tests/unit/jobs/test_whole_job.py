@@ -15,7 +15,7 @@ from dte.interlink.jobs.logs import open_log
 from dte.interlink.jobs.prepare import write_job
 from dte.interlink.jobs.spec import PlainRuntime, plan_job
 from dte.interlink.jobs.status import parse_status
-from dte.interlink.jobs.supervisor import sandbox_problem
+from dte.interlink.jobs.supervisor.programs import sandbox_problem
 from dte.interlink.wire import ContainerVolumes, LogOptions, LogRequest, PluginCreate
 from dte.runtime.files import FilePool
 

@@ -58,7 +58,7 @@ class JobDirectory:
 
     @property
     def supervisor(self) -> Path:
-        return self.path / "supervisor.py"
+        return self.path / "supervisor.pyz"
 
     @property
     def output(self) -> Path:

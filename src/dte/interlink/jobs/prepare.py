@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 
-from dte.interlink.jobs import supervisor
+from dte.interlink.jobs.archive import supervisor_archive
 from dte.interlink.jobs.directory import JobDirectory
 from dte.interlink.jobs.spec import JobPlan
 from dte.runtime.files import sync_directory, write_atomic
@@ -25,7 +25,7 @@ def write_job(plan: JobPlan, directory: JobDirectory) -> None:
         path = directory.path / file.path
         _make_directory(path.parent)
         _replace(path, file.data, file.mode)
-    write_atomic(directory.supervisor, Path(supervisor.__file__).read_bytes(), 0o600)
+    write_atomic(directory.supervisor, supervisor_archive(), 0o600)
     write_atomic(directory.spec, msgspec.json.encode(plan.spec), 0o600)
     write_atomic(directory.script, plan.script, 0o700)
     sync_directory(directory.root)

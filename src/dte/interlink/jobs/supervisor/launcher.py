@@ -1,0 +1,108 @@
+"""Becomes the program of a container: a Python of its own, at the place where the program is to run.
+
+It is given this module alone, on its standard input, as a mount may hide the job directory: it imports nothing of ours.
+"""
+
+import contextlib
+import ctypes
+import json
+import os
+import signal
+import socket
+import sys
+from typing import List, NamedTuple, NoReturn, Optional, Tuple
+
+START_FAILED, NOT_EXECUTABLE, NOT_FOUND = 125, 126, 127
+"""Exit codes of a container whose program never ran, as shells have them."""
+
+PR_SET_PDEATHSIG = 1
+
+
+class StartFailed(Exception):
+    """A container's program did not start."""
+
+    def __init__(self, exit_code: int, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+        self.reason = reason
+
+
+class Program(NamedTuple):
+    """What becomes a container."""
+
+    argv: List[str]
+    environment: List[Tuple[str, str]]
+    directory: str
+    fallback_directory: Optional[str]
+    """None: the pod asks for `directory`, so that a container without it does not start."""
+    umask: int
+
+
+def launch(control_number: int, log: int) -> NoReturn:
+    """Become the program that the other end of the control socket tells us to become."""
+    control = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, control_number)
+    control.set_inheritable(False)
+    os.setsid()
+    set_process_option(PR_SET_PDEATHSIG, signal.SIGKILL)
+    control.sendall(b"%d\n" % os.getpid())
+    program = Program(*json.loads(receive_all(control).decode()))
+    try:
+        become(program, log)
+    except OSError as error:
+        code = NOT_FOUND if isinstance(error, (FileNotFoundError, NotADirectoryError)) else NOT_EXECUTABLE
+        reason = "%s: %s" % (program.argv[0], error.strerror)
+        control.sendall(json.dumps([code, reason]).encode())
+    except StartFailed as failure:
+        control.sendall(json.dumps([failure.exit_code, str(failure)]).encode())
+    os._exit(START_FAILED)
+
+
+def become(program: Program, log: int) -> NoReturn:
+    """Replace this process. Raises OSError about the program, StartFailed about its directory."""
+    enter(program)
+    os.umask(program.umask)
+    nothing = os.open("/dev/null", os.O_RDONLY)
+    for source, standard in ((nothing, 0), (log, 1), (log, 2)):
+        os.dup2(source, standard)
+    for number in (nothing, log):
+        os.set_inheritable(number, number <= 2)
+    # Python ignores some, whoever started the job's shell perhaps others, and programs would inherit that.
+    for number in range(1, signal.NSIG):
+        with contextlib.suppress(OSError, ValueError):  # KILL, STOP, and two that belong to the C library
+            signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    argv = [word.encode() for word in program.argv]
+    environment = {name.encode(): value.encode() for name, value in program.environment}
+    os.execvpe(argv[0], argv, environment)  # noqa: S606 - no shell is what is wanted
+
+
+def enter(program: Program) -> None:
+    try:
+        os.chdir(program.directory.encode())
+    except OSError as error:
+        if program.fallback_directory is None:
+            message = "working directory %s: %s" % (program.directory, error.strerror)
+            raise StartFailed(NOT_EXECUTABLE, "ContainerCannotRun", message) from error
+        os.chdir(program.fallback_directory.encode())
+
+
+def receive_all(control: socket.socket) -> bytes:
+    parts: List[bytes] = []
+    while True:
+        try:
+            part = control.recv(1 << 16)
+        except ConnectionError:
+            part = b""
+        if not part:
+            return b"".join(parts)
+        parts.append(part)
+
+
+def set_process_option(option: int, value: int) -> None:
+    """prctl(2), where the C library can be reached; without it less is cleaned up after a kill -9."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
+
+
+if __name__ == "__main__":
+    launch(int(sys.argv[1]), int(sys.argv[2]))
