@@ -12,7 +12,8 @@ from typing import NamedTuple, Optional, Sequence, Tuple
 from .launcher import START_FAILED, Program, StartFailed, receive_all
 from .sandbox import shown
 
-LAUNCHER = pkgutil.get_data(__package__, "launcher.py") or b""
+PACKAGE = __name__.rpartition(".")[0]  # Python 3.6 sets __package__ in archives too late
+LAUNCHER = pkgutil.get_data(PACKAGE, "launcher.py") or b""
 
 
 class Started(NamedTuple):
