@@ -3,13 +3,23 @@
 import asyncio
 import contextlib
 import copy
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from typing import Any
 
 from dte.interlink import pods
-from dte.interlink.virtual_kubelet.ports import Expired, PingAnswer, PodChange, PodList, SiteUnavailable, StatusAnswer
+from dte.interlink.virtual_kubelet.ports import (
+    Expired,
+    NoWatch,
+    PingAnswer,
+    PodChange,
+    PodList,
+    SiteUnavailable,
+    StatusAnswer,
+)
 from dte.interlink.virtual_kubelet.projected import TokenWish
 from dte.interlink.virtual_kubelet.sources import Reference
+from dte.interlink.watch.hub import WatchHub, WatchReader
+from dte.interlink.watch.lines import Line
 from dte.interlink.wire import CreateAnswer, CreateRequest, LogRequest, Ping, PodStatus
 from dte.runtime.errors import Conflict, NotFound
 
@@ -26,6 +36,9 @@ class FakeClock:
 
     def time(self) -> float:
         return self.now
+
+    def monotonic(self) -> float:
+        return self.now - START
 
     async def wait(self, event: asyncio.Event, timeout_s: float | None) -> None:
         alarm = asyncio.Event()
@@ -177,6 +190,10 @@ class FakeSite:
         self.warnings: tuple[str, ...] = ()
         self.after_delete: PodStatus | None = None
         self.answer = PingAnswer(Ping(), "ok")
+        self.hub: WatchHub | None = None
+        """What its stream of changes tells; None for a site without one."""
+        self.watches = 0
+        self._break: asyncio.Future[None] | None = None
 
     def knows(self, status: PodStatus) -> None:
         self.statuses_by_uid[status.uid] = status
@@ -205,6 +222,37 @@ class FakeSite:
         if self.is_down:
             raise SiteUnavailable("connection refused")
         return self.answer
+
+    @contextlib.asynccontextmanager
+    async def watch(self) -> AsyncIterator[AsyncIterator[Sequence[Line]]]:
+        self.watches += 1
+        if self.is_down:
+            raise SiteUnavailable("down")
+        if self.hub is None:
+            raise NoWatch("HTTP 404")
+        self._break = asyncio.get_running_loop().create_future()
+        with self.hub.reader() as reader:
+            yield self._lines(reader, self._break)
+
+    async def _lines(self, reader: WatchReader, broken: asyncio.Future[None]) -> AsyncGenerator[Sequence[Line]]:
+        while True:
+            news = asyncio.ensure_future(reader.lines())
+            try:
+                await asyncio.wait([news, broken], return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                news.cancel()
+            if broken.done():
+                broken.result()
+                return
+            yield news.result()
+
+    def break_watch(self, error: Exception | None = None) -> None:
+        """End the stream of changes: with an error, or as a server does that restarts."""
+        assert self._break is not None, "somebody watches"
+        if error is None:
+            self._break.set_result(None)
+        else:
+            self._break.set_exception(error)
 
     @contextlib.asynccontextmanager
     async def logs(self, request: LogRequest) -> AsyncIterator[AsyncIterator[bytes]]:

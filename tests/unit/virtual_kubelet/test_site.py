@@ -6,12 +6,13 @@ from contextlib import asynccontextmanager
 import pytest
 from aiohttp import web
 
-from dte.interlink.virtual_kubelet.ports import SiteUnavailable
+from dte.interlink.virtual_kubelet.ports import NoWatch, SiteUnavailable
 from dte.interlink.virtual_kubelet.site import InterlinkSite, slim_pod
+from dte.interlink.watch.lines import PodLine, SyncedLine, encode_line
 from dte.interlink.wire import CreateRequest, LogOptions, LogRequest
 from dte.runtime.address import UnixAddress
 from dte.runtime.errors import Malformed, NotFound, Refused
-from tests.unit.virtual_kubelet.builders import UID, pod
+from tests.unit.virtual_kubelet.builders import UID, pod, report
 
 
 @asynccontextmanager
@@ -26,13 +27,20 @@ async def site_with(path, *, token_file=None, **answers):
 
     app = web.Application()
     app.router.add_route("*", "/{rest:.*}", handle)
+    async with serving(app, path, token_file=token_file) as site:
+        yield site, seen
+
+
+@asynccontextmanager
+async def serving(app, path, *, token_file=None):
+    """A client of `app`."""
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     try:
         await web.UnixSite(runner, str(path)).start()
         async with InterlinkSite(UnixAddress(path), node_name="vk", token_file=token_file) as site:
             site.owner_id = "cluster/vk"
-            yield site, seen
+            yield site
     finally:
         await runner.cleanup()
 
@@ -124,6 +132,53 @@ async def test_logs_come_as_they_are_and_an_unknown_pod_is_told(tmp_path):
         with pytest.raises(NotFound, match="no such pod"):
             async with site.logs(request):
                 pass
+
+
+@pytest.mark.parametrize("status", [404, 405, 501])
+async def test_a_site_without_a_stream_of_changes_says_so(tmp_path, status):
+    async with site_with(tmp_path / "s", watch=(status, b"404 page not found", {})) as (site, _):
+        with pytest.raises(NoWatch):
+            async with site.watch():
+                pass
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "error"),
+    [
+        pytest.param(503, b"records are being read", SiteUnavailable, id="again"),
+        pytest.param(401, b"token expired", SiteUnavailable, id="refused token"),
+        pytest.param(200, b"<html>\n", Malformed, id="something else"),
+    ],
+)
+async def test_a_stream_that_cannot_be_had_or_read_is_an_error(tmp_path, status, body, error):
+    async with site_with(tmp_path / "s", watch=(status, body, {"Retry-After": "7"})) as (site, _):
+        with pytest.raises(error):
+            async with site.watch() as lines:
+                [line async for line in lines]
+
+
+async def test_a_stream_tells_lines_until_the_site_closes_it(tmp_path):
+    body = encode_line(PodLine(report(), 1)) + encode_line(SyncedLine("i"))
+    async with site_with(tmp_path / "s", watch=(200, body, {})) as (site, seen), site.watch() as stream:
+        told = [line async for lines in stream for line in lines]
+    assert [type(line) for line in told] == [PodLine, SyncedLine]
+    assert seen[0][1]["InterLink-Owner"] == "cluster/vk"
+
+
+async def test_a_stream_that_breaks_in_the_middle_is_unavailable(tmp_path):
+    async def handle(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(encode_line(SyncedLine("i")))
+        request.transport.abort()
+        return response
+
+    app = web.Application()
+    app.router.add_get("/watch", handle)
+    async with serving(app, tmp_path / "s") as site:
+        with pytest.raises(SiteUnavailable):
+            async with site.watch() as stream:
+                [lines async for lines in stream]
 
 
 def test_a_status_request_carries_little_of_a_pod():

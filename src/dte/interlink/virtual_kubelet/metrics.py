@@ -12,6 +12,8 @@ WRITES_PER_POD = Histogram(
     buckets=(1, 2, 3, 4, 5, 6, 8, 12, 20),
 )
 STATUS_ROUNDS = Counter("dte_vk_status_rounds_total", "Batch questions for the state of all pods", ["outcome"])
+WATCHES = Counter("dte_vk_site_watches_total", "Streams of changes from the site that are over", ["outcome"])
+WATCH_SYNCED = Gauge("dte_vk_site_watch_synced", "1 while the stream tells everything and the site is not asked")
 PINGS = Counter("dte_vk_pings_total", "Pings of the site", ["outcome"])
 RELISTS = Counter("dte_vk_relists_total", "Complete lists of the node's pods")
 STEP_FAILURES = Counter("dte_vk_step_failures_total", "Steps for a pod that failed and are tried again", ["step"])

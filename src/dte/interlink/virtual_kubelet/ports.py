@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol
 from dte.interlink.pods import Pod
 from dte.interlink.virtual_kubelet.projected import TokenWish
 from dte.interlink.virtual_kubelet.sources import Reference
+from dte.interlink.watch.lines import Line
 from dte.interlink.wire import CreateAnswer, CreateRequest, LogRequest, Ping, PodStatus
 from dte.runtime.errors import Unavailable
 
@@ -24,6 +25,10 @@ class SiteUnavailable(Unavailable):
     def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+class NoWatch(Unavailable):
+    """The site has no stream of changes; ask it instead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +140,14 @@ class Site(Protocol):
     async def statuses(self, pods: Sequence[Pod]) -> StatusAnswer: ...
 
     async def ping(self) -> PingAnswer: ...
+
+    def watch(self) -> AbstractAsyncContextManager[AsyncIterator[Sequence[Line]]]:
+        """The stream of changes: all pods of ours, synced, then what changes; closing the context ends it.
+
+        Entering raises NoWatch where there is none. It ends when the site closes it, raises SiteUnavailable when it
+        breaks or is silent, and Malformed for what is no such stream.
+        """
+        ...
 
     def logs(self, request: LogRequest) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
         """The bytes of a log as they come; closing the context ends the request."""

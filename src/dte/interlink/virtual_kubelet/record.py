@@ -35,7 +35,11 @@ class PodRecord:
     is_stop_accepted: bool = False
     is_removal_sent: bool = False
     remote: Remote = Remote.UNASKED
+    is_job_over: bool = False
+    """The site says so: deleted there, and over."""
     last_report: PodStatus | None = None
+    lines_told: int = 0
+    """Of the stream of changes: an answer to a question asked before the last of them is old."""
     writes: int = 0
     wordings_written: int = 0
     last_write_at: float = 0.0
@@ -116,8 +120,10 @@ class PodRecord:
 
     def submitted(self, job_id: str, moment: Moment) -> None:
         """The site queued the pod's job."""
+        if self.job_id is None:
+            self.wanted = pod_status.submitted(self.pod, self.shown, moment)
+        # Else the stream of changes was faster than the answer, and knows more.
         self.job_id = job_id
-        self.wanted = pod_status.submitted(self.pod, self.shown, moment)
 
     def refused(self, words: str, moment: Moment) -> None:
         """The site, or we, said that the pod will never run."""
@@ -137,15 +143,29 @@ class PodRecord:
         self.remote = Remote.ENDED if pod_status.is_terminal(self.wanted) else Remote.ALIVE
         self.changed.set()
 
+    def told(self, report: PodStatus, moment: Moment) -> None:
+        """The site's stream of changes told the pod's state."""
+        self.lines_told += 1
+        self.heard(report, moment)
+
+    def job_over(self, moment: Moment) -> None:
+        """The site says that it deleted the job and that it is over; whatever else it told, nothing runs."""
+        self.is_job_over = True
+        if self.remote is not Remote.ENDED:
+            self.remote = Remote.ABSENT
+            self.stopped_unseen(moment)
+        self.changed.set()
+
     def stop_accepted(self) -> None:
         """The site confirmed the delete; what it said of the pod before no longer counts, unless it was the end."""
         self.is_stop_accepted = True
-        if self.remote is not Remote.ENDED:
+        if self.remote is not Remote.ENDED and not self.is_job_over:
             self.remote = Remote.UNASKED
 
     def stopped_unseen(self, moment: Moment) -> None:
-        """The pod was deleted, and how it ended is not known."""
-        self.wanted = pod_status.stopped(self.pod, self.shown, moment)
+        """The pod was deleted, and how it ended is not known; an end that is known stays."""
+        if not pod_status.is_terminal(self.wanted):
+            self.wanted = pod_status.stopped(self.pod, self.wanted, moment)
 
     def written(self, now: float, status: Status) -> None:
         """The cluster took `status`, which was the wanted one when it was sent."""

@@ -139,7 +139,7 @@ class VirtualKubeletSettings(Settings):
     """Send no projected volumes: jobs then have no token of their service account."""
 
     status_interval_s: float = Field(default=5.0, ge=1, le=300, alias="StatusInterval")
-    """Seconds between two questions for the state of all pods."""
+    """Seconds between two questions for the state of all pods, while the site has no stream of changes."""
     ping_interval_s: float = Field(default=30.0, ge=1, le=600, alias="PingInterval")
     lease_duration_s: int = Field(default=40, ge=15, le=600, alias="LeaseDuration")
     """Seconds after which the cluster calls the node lost. Renewed every quarter of it."""

@@ -3,7 +3,7 @@
 import contextlib
 import random
 import ssl
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,10 +11,12 @@ import aiohttp
 
 from dte.interlink import pods, wire
 from dte.interlink.virtual_kubelet.answers import error_of
-from dte.interlink.virtual_kubelet.ports import PingAnswer, SiteUnavailable, StatusAnswer
+from dte.interlink.virtual_kubelet.ports import NoWatch, PingAnswer, SiteUnavailable, StatusAnswer
 from dte.interlink.virtual_kubelet.status_change import JOB_ID_ANNOTATION
+from dte.interlink.watch.lines import Line
+from dte.interlink.watch.reader import SILENCE_S, read_watch
 from dte.runtime.address import Address, UnixAddress
-from dte.runtime.errors import Malformed, NotFound
+from dte.runtime.errors import Malformed, NotFound, Unavailable
 
 CONNECT_TIMEOUT_S = 10.0
 CREATE_TIMEOUT_S = 120.0
@@ -25,6 +27,8 @@ PING_TIMEOUT_S = 10.0
 LOG_SILENCE_S = 3600.0
 """A followed log may be silent for long; a connection that died is noticed by TCP keep-alive."""
 MAX_ANSWER_BYTES = 64 << 20
+NO_WATCH = frozenset((404, 405, 501))
+"""How an API without `GET /watch` answers it: upstream's, and ours of a release before it."""
 UNLIMITED = 0
 """Connections: who calls us, and how often at once, is bounded by the callers; a followed log holds one for hours."""
 
@@ -98,6 +102,20 @@ class InterlinkSite:
         return PingAnswer(wire.decode_ping(answer.body), answer.body.decode(errors="replace").strip())
 
     @contextlib.asynccontextmanager
+    async def watch(self) -> AsyncIterator[AsyncIterator[Sequence[Line]]]:
+        # Reading waits as long as `read_watch` does; only the answer's head is waited for here.
+        timeout = aiohttp.ClientTimeout(total=None, connect=CONNECT_TIMEOUT_S, sock_read=SILENCE_S)
+        with _translated("watch"):
+            async with self._request("GET", "/watch", "Watch", b"", timeout) as response:
+                if response.status in NO_WATCH:
+                    raise NoWatch(f"the site has no stream of changes (HTTP {response.status})")
+                if response.status != 200:
+                    retry_after = response.headers.get("Retry-After")
+                    raise error_of(response.status, await _bounded(response), what="watch", retry_after=retry_after)
+                async with contextlib.aclosing(_lines(response)) as lines:
+                    yield lines
+
+    @contextlib.asynccontextmanager
     async def logs(self, request: wire.LogRequest) -> AsyncIterator[AsyncIterator[bytes]]:
         timeout = aiohttp.ClientTimeout(total=None, connect=CONNECT_TIMEOUT_S, sock_read=LOG_SILENCE_S)
         body = wire.encode_log_request(request)
@@ -105,7 +123,7 @@ class InterlinkSite:
             async with self._request("GET", "/getLogs", "GetLogs", body, timeout) as response:
                 if response.status != 200:
                     raise error_of(response.status, await _bounded(response), what="getLogs")
-                yield _chunks(response)
+                yield _chunks(response, "getLogs")
 
     async def _call(self, method: str, path: str, session: str, body: bytes, *, timeout_s: float) -> _Answer:
         timeout = aiohttp.ClientTimeout(total=timeout_s, connect=CONNECT_TIMEOUT_S)
@@ -166,8 +184,18 @@ def _token(path: Path) -> str:
         raise SiteUnavailable(f"VKTokenFile {path} cannot be read: {error}") from error
 
 
-async def _chunks(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
-    with _translated("getLogs"):
+async def _lines(response: aiohttp.ClientResponse) -> AsyncGenerator[Sequence[Line]]:
+    try:
+        async for lines in read_watch(_chunks(response, "watch")):
+            yield lines
+    except SiteUnavailable:
+        raise
+    except Unavailable as error:
+        raise SiteUnavailable(str(error)) from error
+
+
+async def _chunks(response: aiohttp.ClientResponse, what: str) -> AsyncIterator[bytes]:
+    with _translated(what):
         async for chunk in response.content.iter_any():
             yield chunk
 

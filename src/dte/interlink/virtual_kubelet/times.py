@@ -13,6 +13,10 @@ class Clock(Protocol):
         """Unix seconds."""
         ...
 
+    def monotonic(self) -> float:
+        """Seconds that only grow, whatever somebody does to the host's clock."""
+        ...
+
     async def wait(self, event: asyncio.Event, timeout_s: float | None) -> None:
         """Return when `event` is set or `timeout_s` has passed, whichever is first; None waits for the event."""
         ...
@@ -23,6 +27,9 @@ class SystemClock:
 
     def time(self) -> float:
         return time.time()
+
+    def monotonic(self) -> float:
+        return time.monotonic()
 
     async def wait(self, event: asyncio.Event, timeout_s: float | None) -> None:
         try:

@@ -11,6 +11,7 @@ from dte.interlink import pods
 from dte.interlink.virtual_kubelet import metrics
 from dte.interlink.virtual_kubelet.downward import Place
 from dte.interlink.virtual_kubelet.events import EventRecorder
+from dte.interlink.virtual_kubelet.mirror import Mirror
 from dte.interlink.virtual_kubelet.notes import Note, NotYet
 from dte.interlink.virtual_kubelet.pod_status import Moment
 from dte.interlink.virtual_kubelet.ports import ObjectSource, PodStore, Site, SiteUnavailable
@@ -28,6 +29,8 @@ log = structlog.get_logger()
 END_POLL_S = 0.5
 """Between two questions whether a deleted job is over: a pod that ends on TERM is gone within a second or so."""
 END_POLL_MAX_S = 5.0
+END_CHECK_S = 30.0
+"""The same where the stream of changes will say it: only for the case that it was said before we listened."""
 RETRY = Backoff()
 
 
@@ -47,6 +50,8 @@ class Surroundings:
     """Bounds what is prepared and sent at once; a hung create holds its place, so ends have places of their own."""
     ends: asyncio.Semaphore
     chance: Callable[[], float] = field(default=random.random)
+    mirror: Mirror = field(default_factory=Mirror)
+    """What the site says that it has."""
 
     def moment(self) -> Moment:
         place = self.place()
@@ -140,7 +145,10 @@ class PodWorker:
         """Ask the site for this pod alone; False when it does not know it."""
         record = self._record
         async with self._around.ends:
+            lines_before = record.lines_told
             answer = await self._around.site.statuses([record.pod])
+        if record.lines_told != lines_before:
+            return True  # the stream of changes spoke meanwhile, and knows better
         for status in answer.statuses:
             if status.uid == record.uid:
                 record.heard(status, self._around.moment())
@@ -225,9 +233,13 @@ class PodWorker:
 
     async def _await_end(self) -> None:
         record = self._record
+        if self._around.mirror.tells(record.uid):
+            await self._sleep(END_CHECK_S)
+            if self._next() is not Step.AWAIT_END:
+                return
         if not await self._ask():
             record.remote = Remote.ABSENT
-        if record.remote is Remote.ALIVE:
+        elif record.remote is Remote.ALIVE and not self._around.mirror.tells(record.uid):
             self._end_polls += 1
             # Ten quick looks, then slower: a grace period may last for minutes.
             delay_s = END_POLL_S if self._end_polls <= 10 else END_POLL_MAX_S
