@@ -9,6 +9,7 @@ from tests.lab.fixtures import SlurmLab
 PODS = 12
 ROUNDS = 4
 RPCS_PER_ROUND = 3
+HEARD = 'dte_slurm_notices_total{found="event"}'
 INTERVAL_S = 1
 """PollInterval of the sidecars here."""
 
@@ -52,3 +53,25 @@ def test_without_unfinished_jobs_the_controller_is_left_alone(lab_slurm: SlurmLa
         time.sleep(5 * INTERVAL_S)
 
         assert rpcs(lab_slurm) - before <= RPCS_PER_ROUND  # one look may be under way
+
+
+def test_an_end_is_known_by_a_file_event_and_costs_no_look_at_the_queue(lab_slurm: SlurmLab) -> None:
+    with a_sidecar(lab_slurm) as sidecar, sidecar.running(PollInterval=300, FileEvents="always"):
+        pod = a_pod("sleep 3; exit 4")
+        sidecar.create(pod)
+        sidecar.wait_for(pod, "running")
+        wait_for_polls(sidecar, 2)  # at the start, and after the submit
+        polls, heard = sidecar.metric("dte_slurm_polls_total"), sidecar.metric(HEARD)
+
+        assert sidecar.exit_codes(pod) == [4]
+        assert sidecar.metric("dte_slurm_polls_total") == polls
+        assert sidecar.metric(HEARD) > heard
+
+
+def test_where_there_are_no_file_events_the_notices_are_listed(lab_slurm: SlurmLab) -> None:
+    with a_sidecar(lab_slurm) as sidecar, sidecar.running(PollInterval=300, FileEvents="never"):
+        pod = a_pod("exit 4")
+        sidecar.create(pod)
+
+        assert sidecar.exit_codes(pod) == [4]
+        assert sidecar.metric('dte_slurm_notices_total{found="list"}') > 0

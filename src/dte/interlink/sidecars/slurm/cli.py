@@ -78,6 +78,7 @@ async def run_sidecar(settings: SlurmSettings) -> None:
                 admin=settings.admin,
                 background={
                     "keeper": sidecar.keeper.run,
+                    "notices": sidecar.notices.run,
                     "poller": sidecar.poller.run,
                     "stopper": sidecar.stopper.run,
                 },

@@ -12,6 +12,7 @@ from dte.runtime.errors import Unavailable
 
 from .job import Job
 from .life import Event, State
+from .metrics import NOTICES
 from .record import Record
 from .table import JobTable
 
@@ -20,7 +21,9 @@ log = structlog.get_logger()
 NOTICE_INTERVAL_S: Final = 1.0
 """One readdir a second; it works on every file system, also where file events do not."""
 DELETE_INTERVAL_S: Final = 0.25
-"""While a deleted pod ends: somebody waits for it."""
+"""The same while a deleted pod ends: somebody waits for it."""
+WATCHED_INTERVAL_S: Final = 10.0
+"""The same where file events tell of notices: for what they may miss."""
 READS_AT_ONCE: Final = 4
 RETENTION_INTERVAL_S: Final = 600.0
 
@@ -34,6 +37,10 @@ class Keeper:
         self._to_read: set[str] = set()
         self._to_settle: set[str] = set()
         self._work = asyncio.Event()
+        self.is_told_of_notices = False
+        """Whether `notices_soon` is called when a notice appears, so that they need not be listed every second."""
+        self._has_notice = False
+        self._next_listing_at = 0.0
         self._is_failing = False
         self._next_retention_at = 0.0
 
@@ -45,6 +52,11 @@ class Keeper:
     def settle_soon(self, job: Job) -> None:
         """Look at once whether the job is over."""
         self._to_settle.add(job.uid)
+        self._work.set()
+
+    def notices_soon(self) -> None:
+        """Take the notices at once: there is a new one."""
+        self._has_notice = True
         self._work.set()
 
     async def run(self) -> None:
@@ -59,7 +71,7 @@ class Keeper:
 
     def _interval_s(self) -> float:
         is_deleting = any(job.record.is_deleted for job in self._table.live())
-        return DELETE_INTERVAL_S if is_deleting else NOTICE_INTERVAL_S
+        return DELETE_INTERVAL_S if is_deleting and not self.is_told_of_notices else NOTICE_INTERVAL_S
 
     async def tick(self) -> None:
         """One round: notices, status files, ends, and from time to time what is too old."""
@@ -78,8 +90,15 @@ class Keeper:
         self._is_failing = bool(failures)
 
     async def _take_notices(self) -> None:
-        if self._table.live():
-            self._to_read |= await self._table.store.take_notices()
+        now = self._table.clock()
+        is_due = self._has_notice or not self.is_told_of_notices or now >= self._next_listing_at
+        if is_due and self._table.live():
+            found = "event" if self._has_notice else "list"
+            self._has_notice = False
+            self._next_listing_at = now + WATCHED_INTERVAL_S
+            uids = await self._table.store.take_notices()
+            NOTICES.labels(found).inc(len(uids))
+            self._to_read |= uids
 
     async def _read_files(self) -> None:
         # One that cannot be read stays in the set and is tried again in the next round.
@@ -118,6 +137,7 @@ class Keeper:
         if now < self._next_retention_at:
             return
         self._next_retention_at = now + RETENTION_INTERVAL_S
+        await self._table.store.remove_stale_notices(now)
         # What failed comes last: one directory that cannot be removed must not keep all others for ever.
         for job in sorted(self._table.all(), key=lambda job: job.tidying_failed_at):
             if self._table.lock(job.uid).locked():

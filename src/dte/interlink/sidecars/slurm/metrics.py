@@ -14,3 +14,4 @@ POLL_SECONDS: Final = Histogram("dte_slurm_poll_seconds", "Time of one look at t
 POLL_FAILURES: Final = Counter("dte_slurm_poll_failures", "Looks at the queue that failed")
 BAD_OUTPUT: Final = Counter("dte_slurm_bad_output", "Things read that were not understood", ["source"])
 JOBS: Final = Gauge("dte_slurm_jobs", "Pods on record", ["state"])
+NOTICES: Final = Counter("dte_slurm_notices", "Notices of jobs taken", ["found"])

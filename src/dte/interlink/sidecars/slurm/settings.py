@@ -194,6 +194,9 @@ class SlurmSettings(Settings):
     """Seconds that a job's files may lag behind the queue. Raise it on a slow shared file system."""
     file_timeout_s: float = Field(default=15.0, alias="FileTimeout", ge=1, le=300)
     """Seconds that a file operation may take before the file system counts as hung."""
+    file_events: Literal["auto", "always", "never"] = Field(default="auto", alias="FileEvents")
+    """Whether file events tell of ends. `auto`: where the job root's file system is a local one, which hears of every
+    write; elsewhere notices are listed once a second. `always`: on a network file system that hears of them, too."""
     retention_days: float = Field(default=7.0, alias="RetentionDays", ge=0.01, le=3650)
     """Days that records of finished and of deleted pods are kept. A create for a deleted pod is refused so long."""
     max_body_bytes: int = Field(default=16 << 20, alias="MaxBodyBytes", ge=1 << 16, le=1 << 30)

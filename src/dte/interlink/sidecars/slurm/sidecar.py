@@ -16,6 +16,7 @@ from dte.runtime.unfinished import Unfinished
 from .batch import BatchSystem
 from .capacity import Capacity
 from .keeper import Keeper
+from .notice_watch import FileEvents, NoticeWatch
 from .owner import release_root, take_root
 from .poll import Poller
 from .settings import SlurmSettings
@@ -36,6 +37,9 @@ class SlurmSidecar:
         self.store = RecordStore(settings.data_root_folder, self._pool)
         self.table = JobTable(self.store, status_file_grace_s=settings.status_file_grace_s)
         self.keeper = Keeper(self.table, retention_s=settings.retention_days * SECONDS_PER_DAY)
+        self.notices = NoticeWatch(
+            settings.data_root_folder, self._pool, self.keeper, mode=FileEvents(settings.file_events)
+        )
         self.poller = Poller(self.table, self.keeper, batch, interval_s=settings.poll_interval_s)
         self.stopper = Stopper(self.table, self.poller, batch)
         self._submitter = Submitter(settings, self.table, self.poller, batch)

@@ -14,7 +14,6 @@ from typing import Final, ParamSpec, TypeVar
 
 import structlog
 
-from dte.interlink import pods
 from dte.interlink.jobs.directory import NOTICES, JobDirectory, list_job_directories
 from dte.interlink.jobs.prepare import write_job
 from dte.interlink.jobs.spec import JobPlan
@@ -23,6 +22,7 @@ from dte.runtime.errors import BadOutput, Unavailable
 from dte.runtime.files import FilePool, read_regular, sync_directory, write_atomic
 
 from .metrics import BAD_OUTPUT
+from .notices import remove_stale, take_notices
 from .parse import is_job_id
 from .record import Record, decode_record, encode_record
 
@@ -92,7 +92,11 @@ class RecordStore:
 
     async def take_notices(self) -> frozenset[str]:
         """UIDs of pods whose status file changed since the last call."""
-        return await self._run(_take_notices, self._root / NOTICES)
+        return await self._run(take_notices, self._root / NOTICES)
+
+    async def remove_stale_notices(self, now: float) -> None:
+        """Remove notices that nobody finished writing; `now` in Unix seconds."""
+        await self._run(remove_stale, self._root / NOTICES, now)
 
     async def forget_secrets(self, record: Record) -> None:
         """Remove what the job does not need once it is over: secrets, tokens, and the specification with its env."""
@@ -183,21 +187,6 @@ def _read_claim(directory: JobDirectory) -> str | None:
     except (FileNotFoundError, BadOutput):
         return None
     return text if is_job_id(text) else None
-
-
-def _take_notices(directory: Path) -> frozenset[str]:
-    try:
-        names = [entry.name for entry in directory.iterdir()]
-    except FileNotFoundError:
-        return frozenset()
-    taken = set()
-    for name in names:
-        with contextlib.suppress(ValueError, OSError):
-            uid = pods.checked_uid(name)
-            # Removed before the status file is read: a change after this makes a new notice.
-            (directory / uid).unlink()
-            taken.add(uid)
-    return frozenset(taken)
 
 
 def _forget_secrets(directory: JobDirectory) -> None:
