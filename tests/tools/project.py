@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 BIN = ROOT / ".venv" / "bin"
 DIST = ROOT / "dist"
 
-EXTRAS = {"interlink-api": "api", "interlink-slurm": "slurm", "virtual-kubelet": "virtual-kubelet"}
+EXTRAS = {"alise": "alise", "interlink-api": "api", "interlink-slurm": "slurm", "virtual-kubelet": "virtual-kubelet"}
 """Component that a role installs -> extra of the distribution."""
 
 

@@ -3,14 +3,13 @@
 import asyncio
 import contextlib
 import time
-import uuid
 from collections.abc import Awaitable, Callable, Iterator
 
 import structlog
 from aiohttp import web
-from prometheus_client import Counter, Histogram
 
-from dte.runtime.errors import BadOutput, Conflict, Malformed, NotFound, Refused, Unavailable
+from dte.runtime.errors import BadOutput, Refused, Unavailable
+from dte.runtime.requests import RETRY_AFTER_S, count_request, request_id_from, status_of
 
 log = structlog.get_logger()
 
@@ -18,21 +17,8 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 ErrorBody = Callable[[str], web.Response]
 """Makes the body of an error in the shape of the component's contract; its status is set by us."""
 
-REQUESTS = Counter("dte_http_requests_total", "Answered requests", ["route", "method", "status"])
-SECONDS = Histogram("dte_http_request_seconds", "Time to the end of the answer", ["route"])
-
-MAX_REQUEST_ID_LENGTH = 200
-RETRY_AFTER_S = 5
 KEPT_HEADERS = ("Allow", "Location", "WWW-Authenticate")
 """Of aiohttp's own errors: what tells the client more than the status."""
-STATUS_OF_ERROR: tuple[tuple[type[Exception], int], ...] = (
-    (Malformed, 400),
-    (NotFound, 404),
-    (Conflict, 409),
-    (Refused, 422),
-    (BadOutput, 502),
-    (Unavailable, 503),
-)
 
 _request_id = web.RequestKey("request_id", str)
 
@@ -57,9 +43,7 @@ def application(
 
     @web.middleware
     async def identify(request: web.Request, handler: Handler) -> web.StreamResponse:
-        name = request.headers.get(request_id_header, "")
-        usable = name.isprintable() and 0 < len(name) <= MAX_REQUEST_ID_LENGTH
-        request[_request_id] = name if usable else f"Request-{uuid.uuid4()}"
+        request[_request_id] = request_id_from(request.headers.get(request_id_header, ""))
         with structlog.contextvars.bound_contextvars(request_id=request[_request_id]):
             return await _logged(request, handler)
 
@@ -81,7 +65,7 @@ def application(
         except (Refused, BadOutput, Unavailable) as error:
             if isinstance(error, BadOutput):
                 log.warning("bad_output", error=str(error))
-            status = next(code for kind, code in STATUS_OF_ERROR if isinstance(error, kind))
+            status = status_of(error)
             log.info("request_refused", path=request.path, status=status, error=str(error))
             return _error(error_body, status, str(error))
 
@@ -145,9 +129,7 @@ async def _logged(request: web.Request, handler: Handler) -> web.StreamResponse:
         raise
     finally:
         seconds = time.monotonic() - start
-        route = _route(request)
-        REQUESTS.labels(route, request.method, status).inc()
-        SECONDS.labels(route).observe(seconds)
+        count_request(_route(request), request.method, status, seconds)
         log.info("request", method=request.method, path=request.path, status=status, ms=round(seconds * 1000, 1))
 
 

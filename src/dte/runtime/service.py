@@ -4,9 +4,11 @@ import asyncio
 import contextlib
 import os
 import signal
+import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import structlog
 from aiohttp import web
@@ -23,11 +25,38 @@ CLOSE_MARGIN_S = 2.0
 """How much longer than the drain everything else may take at a stop."""
 
 
+class Server(Protocol):
+    """Something that answers HTTP on one socket; `dte.runtime.web` has the one for ASGI applications."""
+
+    async def start(self, bound: socket.socket, ssl_context: ssl.SSLContext | None, drain_s: float) -> None:
+        """Accept connections; returns when it does. `drain_s` is what requests in flight get at the stop."""
+
+    async def stop(self) -> None:
+        """Accept no more and return when requests in flight are answered or their time is over."""
+
+
+class AiohttpServer:
+    """The server of an aiohttp application."""
+
+    def __init__(self, app: web.Application) -> None:
+        self._app = app
+        self._runner: web.AppRunner | None = None
+
+    async def start(self, bound: socket.socket, ssl_context: ssl.SSLContext | None, drain_s: float) -> None:
+        self._runner = web.AppRunner(self._app, access_log=None, handler_cancellation=True, shutdown_timeout=drain_s)
+        await self._runner.setup()
+        await web.SockSite(self._runner, bound, ssl_context=ssl_context).start()
+
+    async def stop(self) -> None:
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+
 @dataclass(frozen=True, slots=True)
 class Listener:
     """An application at an address, over TLS when there is a context."""
 
-    app: web.Application
+    app: web.Application | Server
     address: Address
     ssl_context: ssl.SSLContext | None = None
 
@@ -110,16 +139,10 @@ async def _listening(daemon: Daemon) -> AsyncIterator[None]:
     admin = Listener(admin_application(daemon.readiness), parse_address(daemon.admin.listen))
     async with contextlib.AsyncExitStack() as stack:
         for listener in (*daemon.listeners, admin):
-            runner = web.AppRunner(
-                listener.app,
-                access_log=None,
-                handler_cancellation=True,
-                shutdown_timeout=daemon.stop_timeout_s,
-            )
-            await runner.setup()
-            stack.push_async_callback(_clean_up, runner, daemon.stop_timeout_s + CLOSE_MARGIN_S)
+            server = AiohttpServer(listener.app) if isinstance(listener.app, web.Application) else listener.app
             bound = take_inherited(inherited, listener.address) or bind(listener.address)
-            await web.SockSite(runner, bound, ssl_context=listener.ssl_context).start()
+            stack.push_async_callback(_stopped, server, daemon.stop_timeout_s + CLOSE_MARGIN_S)
+            await server.start(bound, listener.ssl_context, daemon.stop_timeout_s)
             log.debug("listening", address=str(listener.address), name=bound.getsockname())
         for unused in inherited:
             log.warning(
@@ -130,7 +153,7 @@ async def _listening(daemon: Daemon) -> AsyncIterator[None]:
         yield
 
 
-async def _clean_up(runner: web.AppRunner, limit_s: float) -> None:
+async def _stopped(server: Server, limit_s: float) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(limit_s):
-            await runner.cleanup()
+            await server.stop()

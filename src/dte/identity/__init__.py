@@ -1,0 +1,1 @@
+"""Tokens in, identities out: issuers, keys, verified claims. Knows no component; stands on `dte.runtime` alone."""
