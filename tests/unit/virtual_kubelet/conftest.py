@@ -12,7 +12,9 @@ from dte.interlink.virtual_kubelet.events import EventRecorder
 from dte.interlink.virtual_kubelet.pod_watch import PodWatch
 from dte.interlink.virtual_kubelet.registry import PodRegistry
 from dte.interlink.virtual_kubelet.settings import VirtualKubeletSettings
+from dte.interlink.virtual_kubelet.sweep import SweepHold
 from dte.interlink.virtual_kubelet.worker import Surroundings
+from dte.interlink.watch.hub import WatchHub
 from tests.unit.virtual_kubelet.builders import PLACE
 from tests.unit.virtual_kubelet.fakes import FakeClock, FakeCluster, FakeSite, settle
 
@@ -45,6 +47,7 @@ class Running:
         self.clock = FakeClock()
         self.cluster = FakeCluster()
         self.site = FakeSite()
+        self.hold = SweepHold()
         self._task: asyncio.Task[None] | None = None
         self.registry = PodRegistry()
 
@@ -61,6 +64,7 @@ class Running:
             creates=asyncio.Semaphore(4),
             ends=asyncio.Semaphore(4),
             chance=lambda: 0.0,
+            hold=self.hold,
         )
         controller = Controller(around, self.registry, PodWatch(self.cluster, self.clock, lambda: 0.0))
         self._task = asyncio.create_task(controller.run())
@@ -91,3 +95,13 @@ async def running(settings: VirtualKubeletSettings) -> AsyncIterator[Running]:
 @pytest.fixture
 def stopped(settings: VirtualKubeletSettings) -> Callable[[], Running]:
     return lambda: Running(settings)
+
+
+@pytest.fixture
+async def watching(settings: VirtualKubeletSettings) -> AsyncIterator[Running]:
+    """A running controller whose site has a stream of changes."""
+    setup = Running(settings)
+    setup.site.hub = WatchHub()
+    await setup.start()
+    yield setup
+    await setup.stop()

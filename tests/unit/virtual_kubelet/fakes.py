@@ -79,6 +79,7 @@ class FakeCluster:
         self.events: list[dict[str, Any]] = []
         self.writes: list[str] = []
         self.tokens: list[TokenWish] = []
+        self.lists = 0
         self.fail_with: Exception | None = None
         """Raised by every call while it is set."""
         self._queue: asyncio.Queue[PodChange | Exception | None] = asyncio.Queue()
@@ -111,6 +112,7 @@ class FakeCluster:
 
     async def list_pods(self) -> PodList:
         self._check()
+        self.lists += 1
         while not self._queue.empty():
             self._queue.get_nowait()
         return PodList([copy.deepcopy(pod) for pod in self.pods.values()], "1")
@@ -291,7 +293,8 @@ class FakeNodes:
             raise Conflict("the object has been modified")
         self.writes.append("patch node")
         for key in ("labels", "annotations"):
-            node["metadata"][key] = {**node["metadata"].get(key, {}), **patch["metadata"][key]}
+            merged = {**node["metadata"].get(key, {}), **patch["metadata"][key]}
+            node["metadata"][key] = {name: value for name, value in merged.items() if value is not None}
         node["spec"] = {**node["spec"], **patch["spec"]}
         return self._touched(node)
 

@@ -119,9 +119,22 @@ async def test_only_pods_of_the_node_are_listed_and_their_history_is_dropped():
     item = pod(metadata={"managedFields": [{"manager": "kubectl"}]})
     async with cluster_with(answering(200, {"metadata": {"resourceVersion": "7"}, "items": [item]})) as (cluster, seen):
         listed = await cluster.list_pods()
-    assert seen[0][1] == "/api/v1/pods?fieldSelector=spec.nodeName%3Dvk"
+    assert seen[-1][1] == "/api/v1/pods?fieldSelector=spec.nodeName%3Dvk"
     assert listed.resource_version == "7"
     assert "managedFields" not in listed.pods[0]["metadata"]
+
+
+async def test_a_list_of_another_cluster_is_not_believed():
+    uids = ["first", "second"]
+
+    async def handler(request):
+        return web.json_response({"metadata": {"uid": uids.pop(0)}, "items": []})
+
+    async with cluster_with(handler) as (cluster, seen):
+        assert await cluster.cluster_id() == "first"
+        with pytest.raises(Unavailable, match="another cluster answers"):
+            await cluster.list_pods()
+    assert [path for _, path, _, _ in seen] == ["/api/v1/namespaces/kube-system"] * 2
 
 
 async def test_lines_of_a_watch_may_be_cut_anywhere():

@@ -6,6 +6,7 @@ from dte.interlink.virtual_kubelet.conditions import find_condition
 from dte.interlink.virtual_kubelet.events import EventRecorder
 from dte.interlink.virtual_kubelet.node_agent import NodeAgent
 from dte.interlink.virtual_kubelet.ports import PingAnswer
+from dte.interlink.virtual_kubelet.sweep import SweepHold
 from dte.interlink.wire import Ping
 from tests.unit.virtual_kubelet.fakes import FakeClock, FakeCluster, FakeNodes, FakeSite
 
@@ -24,7 +25,8 @@ class Setup:
 
     def fresh(self):
         events = EventRecorder(self.cluster, "vk", self.clock.time)
-        return NodeAgent(self.nodes, self.site, events, self.clock, self.settings, "v0.1.0")
+        self.hold = SweepHold()
+        return NodeAgent(self.nodes, self.site, events, self.clock, self.settings, "v0.1.0", self.hold)
 
     async def beat(self):
         """What happens each PingInterval."""
@@ -53,6 +55,29 @@ async def test_a_new_node_is_ready_and_complete_at_once(setup):
     assert node["status"]["daemonEndpoints"] == {"kubeletEndpoint": {"Port": 10250}}
     assert node["metadata"]["labels"]["virtual-node.interlink/type"] == "virtual-kubelet"
     assert setup.taints() == {"virtual-node.interlink/no-schedule": "NoSchedule"}
+
+
+async def test_a_held_sweep_is_a_condition_that_says_how_to_go_on(setup):
+    await setup.agent.register()
+    assert setup.condition("InterlinkSweepHeld")["status"] == "False"
+    setup.hold.orphans, setup.hold.jobs = 30, 40
+    await setup.beat()
+    condition = setup.condition("InterlinkSweepHeld")
+    assert (condition["status"], condition["reason"]) == ("True", "TooManyOrphans")
+    assert "kubectl annotate node vk virtual-node.interlink/release-sweep=30" in condition["message"]
+    setup.hold.clear()
+    await setup.beat()
+    assert setup.condition("InterlinkSweepHeld")["status"] == "False"
+
+
+@pytest.mark.parametrize(("orphans", "text", "released"), [(30, "30", 30), (0, "30", 0), (30, "all", 0)])
+async def test_a_release_is_read_once_and_counts_only_while_something_is_held(setup, orphans, text, released):
+    await setup.agent.register()
+    setup.hold.orphans = orphans
+    setup.nodes.node["metadata"]["annotations"]["virtual-node.interlink/release-sweep"] = text
+    await setup.beat()
+    assert setup.hold.released == released
+    assert "virtual-node.interlink/release-sweep" not in setup.nodes.node["metadata"]["annotations"]
 
 
 async def test_a_site_out_of_reach_leaves_the_node_ready_with_a_condition_a_taint_and_one_event(setup):

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from dte.interlink.virtual_kubelet.pod_watch import Changed, Listed, PodWatch, Removed
-from dte.interlink.virtual_kubelet.registry import is_too_many
+from dte.interlink.virtual_kubelet.sweep import is_too_many
 from dte.runtime.errors import BadOutput, Unavailable
 from tests.unit.virtual_kubelet.builders import UID, pod
 from tests.unit.virtual_kubelet.fakes import GONE, FakeClock, FakeCluster, settle

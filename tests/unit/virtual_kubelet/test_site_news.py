@@ -1,22 +1,10 @@
 """The site's stream of changes: who hears of what, and what happens while there is none."""
 
-import pytest
-
 from dte.interlink.virtual_kubelet.ports import SiteUnavailable
 from dte.interlink.watch.hub import WatchHub
 from tests.unit.virtual_kubelet.builders import UID, another_uid, ended, pod, report, waiting
 from tests.unit.virtual_kubelet.builders import running as runs
 from tests.unit.virtual_kubelet.fakes import settle
-
-
-@pytest.fixture
-async def watching(stopped):
-    """A running controller whose site has a stream of changes."""
-    setup = stopped()
-    setup.site.hub = WatchHub()
-    await setup.start()
-    yield setup
-    await setup.stop()
 
 
 async def test_an_end_is_shown_without_a_question_and_without_time_passing(watching):

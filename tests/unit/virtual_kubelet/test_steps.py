@@ -30,6 +30,8 @@ STOPPED = replace(DELETED, is_stop_accepted=True)
     ("facts", "step"),
     [
         pytest.param(NEW, Step.CREATE, id="a new pod is created"),
+        pytest.param(replace(RUNNING, is_missed=True), Step.CONFIRM, id="one that a list lacks is looked for"),
+        pytest.param(replace(RUNNING, is_missed=True, is_gone=True), Step.STOP, id="and stopped once it is gone"),
         pytest.param(
             replace(NEW, may_have_job=True, predates_us=True), Step.LOOK_UP, id="one from before our start is looked up"
         ),

@@ -52,6 +52,7 @@ class Cluster:
     def __init__(self, api: ApiClient, node_name: str) -> None:
         self._api = api
         self._node = node_name
+        self._cluster_id = ""
         # Writes for pods stand in line, so that a thousand changes at once cost time and not memory. Those for the
         # node do not: its lease must never wait.
         self._pod_writes = asyncio.Semaphore(POD_WRITES)
@@ -60,6 +61,7 @@ class Cluster:
     # Pods
 
     async def list_pods(self) -> PodList:
+        await self._check_cluster()
         answer = await self._call("GET", "/api/v1/pods", query=self._pods_query)
         version = str((answer.get("metadata") or {}).get("resourceVersion") or "")
         return PodList([without_history(pod) for pod in answer.get("items") or ()], version)
@@ -157,7 +159,18 @@ class Cluster:
     async def cluster_id(self) -> str:
         """UID of namespace kube-system: stays the same for the cluster's life."""
         answer = await self._call("GET", "/api/v1/namespaces/kube-system")
-        return str((answer.get("metadata") or {}).get("uid") or "")
+        found = str((answer.get("metadata") or {}).get("uid") or "")
+        self._cluster_id = self._cluster_id or found
+        return found
+
+    async def _check_cluster(self) -> None:
+        """Raises Unavailable where another cluster answers than at first: what it lacks is not gone from ours."""
+        found = await self.cluster_id()
+        if found != self._cluster_id:
+            raise Unavailable(
+                f"another cluster answers: namespace kube-system has UID {found}, at the start it was"
+                f" {self._cluster_id}; restart the virtual kubelet if the node shall move there"
+            )
 
     # Transport
 

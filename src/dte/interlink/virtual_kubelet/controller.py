@@ -9,8 +9,10 @@ import structlog
 from dte.interlink import pods
 from dte.interlink.virtual_kubelet.pod_watch import Changed, Listed, PodWatch, Removed
 from dte.interlink.virtual_kubelet.record import PodRecord
-from dte.interlink.virtual_kubelet.registry import PodRegistry, is_too_many
+from dte.interlink.virtual_kubelet.registry import PodRegistry
 from dte.interlink.virtual_kubelet.site_news import SiteNews
+from dte.interlink.virtual_kubelet.sweep import is_too_many
+from dte.interlink.virtual_kubelet.sweeper import Sweeper
 from dte.interlink.virtual_kubelet.worker import PodWorker, Surroundings
 from dte.runtime.errors import Malformed
 
@@ -26,6 +28,7 @@ class Controller:
         self._watch = watch
         self._listed = asyncio.Event()
         self._site_news = SiteNews(around, registry)
+        self._sweeper = Sweeper(around, registry)
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
@@ -33,6 +36,7 @@ class Controller:
             # Whatever the site tells first is for a pod that is known by then, or for none.
             await self._listed.wait()
             group.create_task(self._site_news.run(), name="site news")
+            group.create_task(self._sweeper.run(), name="sweep")
 
     # The cluster
 
@@ -54,16 +58,14 @@ class Controller:
             self._take(pod, group, predates_us=not self._listed.is_set())
         self._listed.set()
         missing = [record for record in self._registry.present() if record.uid not in present]
-        if is_too_many(len(missing), len(self._registry)):
-            log.error(
-                "too_many_pods_gone",
-                gone=len(missing),
-                known=len(self._registry),
-                hint="their jobs are left alone; is this the right cluster? If it is, restart to accept the list",
-            )
+        if not is_too_many(len(missing), len(self._registry)):
+            for record in missing:
+                record.missed()
             return
+        hint = "is this the right cluster, and its etcd whole? Jobs are left alone; the sweep says what to do"
+        log.error("too_many_pods_gone", gone=len(missing), known=len(self._registry), hint=hint)
         for record in missing:
-            record.vanished()
+            record.let_go()
 
     def _take(self, pod: pods.Pod, group: asyncio.TaskGroup, *, predates_us: bool) -> None:
         try:

@@ -16,6 +16,7 @@ from dte.interlink.virtual_kubelet.pod_watch import PodWatch
 from dte.interlink.virtual_kubelet.registry import PodRegistry
 from dte.interlink.virtual_kubelet.settings import VirtualKubeletSettings
 from dte.interlink.virtual_kubelet.site import InterlinkSite
+from dte.interlink.virtual_kubelet.sweep import SweepHold
 from dte.interlink.virtual_kubelet.times import Clock, SystemClock
 from dte.interlink.virtual_kubelet.worker import Surroundings
 from dte.runtime.backoff import Backoff
@@ -42,7 +43,8 @@ class VirtualKubelet:
         self._why_not = "the cluster has not answered yet"
         events = EventRecorder(cluster, settings.node_name, clock.time)
         version = f"v{importlib.metadata.version('intertwin-dte')}"
-        self._agent = NodeAgent(cluster, site, events, clock, settings, version)
+        hold = SweepHold()
+        self._agent = NodeAgent(cluster, site, events, clock, settings, version, hold)
         self._watch = PodWatch(cluster, clock)
         around = Surroundings(
             pods=cluster,
@@ -54,6 +56,7 @@ class VirtualKubelet:
             place=self._agent.place,
             creates=asyncio.Semaphore(settings.create_concurrency),
             ends=asyncio.Semaphore(settings.create_concurrency),
+            hold=hold,
         )
         self._controller = Controller(around, self.registry, self._watch)
 

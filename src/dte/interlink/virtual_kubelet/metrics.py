@@ -16,4 +16,6 @@ WATCHES = Counter("dte_vk_site_watches_total", "Streams of changes from the site
 WATCH_SYNCED = Gauge("dte_vk_site_watch_synced", "1 while the stream tells everything and the site is not asked")
 PINGS = Counter("dte_vk_pings_total", "Pings of the site", ["outcome"])
 RELISTS = Counter("dte_vk_relists_total", "Complete lists of the node's pods")
+SWEPT = Counter("dte_vk_swept_total", "Deletes of jobs whose pods are gone", ["outcome"])
+SWEEP_HELD = Gauge("dte_vk_sweep_held", "Jobs whose pods are gone, held back because they are too many")
 STEP_FAILURES = Counter("dte_vk_step_failures_total", "Steps for a pod that failed and are tried again", ["step"])

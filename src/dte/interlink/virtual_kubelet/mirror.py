@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from dte.interlink.watch.lines import GoneLine, HeartbeatLine, Line, PodLine, SyncedLine
 from dte.interlink.wire import PodStatus
 
+STOPPING_S = 900.0
+"""How long an accepted delete is taken for one that is under way; after that it is sent again."""
+
 
 @dataclass(frozen=True, slots=True)
 class SiteJob:
@@ -30,6 +33,8 @@ class Mirror:
 
     def __init__(self) -> None:
         self._jobs: dict[str, SiteJob] = {}
+        self._stopping: dict[str, float] = {}
+        """When a delete of these was accepted; a grace period may keep them alive for long."""
         self._told: set[str] = set()
         """UIDs of this connection, until it is synced."""
         self.is_synced = False
@@ -54,6 +59,15 @@ class Mirror:
         """Whether the stream will say what becomes of this pod's job."""
         return self.is_current and uid in self._jobs
 
+    def stopping(self, uid: str, now: float) -> None:
+        """The site accepted to delete this one."""
+        if uid in self._jobs:
+            self._stopping[uid] = now
+
+    def is_stopping(self, uid: str, now: float) -> bool:
+        """Whether a delete was accepted of late."""
+        return uid in self._stopping and now - self._stopping[uid] < STOPPING_S
+
     def connected(self) -> None:
         """A new stream begins with the whole state."""
         self.disconnected()
@@ -71,7 +85,7 @@ class Mirror:
                 self._put(line, now)
             case GoneLine(uid, _):
                 self._told.discard(uid)
-                self._jobs.pop(uid, None)
+                self._drop(uid)
             case SyncedLine(_, is_incomplete):
                 self._synced(is_complete=not is_incomplete)
             case HeartbeatLine():
@@ -79,13 +93,18 @@ class Mirror:
 
     def _put(self, line: PodLine, now: float) -> None:
         if line.deleted:
-            self._jobs.pop(line.uid, None)
+            self._drop(line.uid)
             return
         before = self._jobs.get(line.uid)
         self._jobs[line.uid] = SiteJob(line.status, before.seen_since if before else now)
 
+    def _drop(self, uid: str) -> None:
+        self._jobs.pop(uid, None)
+        self._stopping.pop(uid, None)
+
     def _synced(self, *, is_complete: bool) -> None:
         if not self.is_synced:
-            self._jobs = {uid: job for uid, job in self._jobs.items() if uid in self._told}
+            for uid in self._jobs.keys() - self._told:
+                self._drop(uid)
             self._told = set()
         self.is_synced, self.is_complete = True, is_complete

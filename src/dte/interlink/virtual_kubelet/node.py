@@ -97,7 +97,7 @@ def node_object(settings: VirtualKubeletSettings, taints: Sequence[Mapping[str, 
     }
 
 
-def node_conditions(connectivity: Connectivity | None) -> tuple[Condition, ...]:
+def node_conditions(connectivity: Connectivity | None, held_text: str = "") -> tuple[Condition, ...]:
     """A virtual node that runs is Ready, site or no site: a NotReady node would have its pods evicted."""
     fixed = (
         Condition("Ready", "True", "KubeletReady", "the virtual kubelet is ready"),
@@ -105,6 +105,9 @@ def node_conditions(connectivity: Connectivity | None) -> tuple[Condition, ...]:
         Condition("DiskPressure", "False", "KubeletHasNoDiskPressure"),
         Condition("PIDPressure", "False", "KubeletHasSufficientPID"),
         Condition("NetworkUnavailable", "False", "RouteCreated"),
+        Condition(
+            "InterlinkSweepHeld", truth(bool(held_text)), "TooManyOrphans" if held_text else "NothingHeld", held_text
+        ),
     )
     return fixed if connectivity is None else (*fixed, _connectivity_condition(connectivity))
 
@@ -125,10 +128,11 @@ def node_status(
     connectivity: Connectivity | None,
     now: str,
     version: str,
+    held_text: str = "",
 ) -> dict[str, Any]:
     """The whole status, without heartbeat times; `before` is the node's status as the cluster shows it."""
     known = before.get("conditions") or ()
-    conditions = [with_transition(item, known, now) for item in node_conditions(connectivity)]
+    conditions = [with_transition(item, known, now) for item in node_conditions(connectivity, held_text)]
     # A resource that is no longer offered must be named to be removed by a merge patch.
     gone: dict[str, str | None] = dict.fromkeys(set(before.get("capacity") or {}) - set(capacity))
     return {

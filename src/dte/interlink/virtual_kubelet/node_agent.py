@@ -15,6 +15,7 @@ from dte.interlink.virtual_kubelet.events import EventRecorder
 from dte.interlink.virtual_kubelet.notes import Note
 from dte.interlink.virtual_kubelet.ports import KubeObject, NodeStore, Site
 from dte.interlink.virtual_kubelet.settings import VirtualKubeletSettings
+from dte.interlink.virtual_kubelet.sweep import SweepHold, held_text
 from dte.interlink.virtual_kubelet.times import Clock, kube_micro_time, kube_time
 from dte.interlink.wire import Ping
 from dte.runtime.errors import Conflict, NotFound, Refused, Unavailable
@@ -40,6 +41,7 @@ class NodeAgent:
         clock: Clock,
         settings: VirtualKubeletSettings,
         version: str,
+        hold: SweepHold | None = None,
     ) -> None:
         self._store = store
         self._site = site
@@ -47,6 +49,7 @@ class NodeAgent:
         self._clock = clock
         self._settings = settings
         self._version = version
+        self._hold = hold or SweepHold()
         self._connectivity: node.Connectivity | None = None
         self._capacity: node.Capacity = node.configured_capacity(settings.resources)
         self._site_taints: Sequence[Mapping[str, str]] = ()
@@ -158,10 +161,14 @@ class NodeAgent:
     def _metadata_patch(self) -> KubeObject | None:
         """None when labels, annotations and taints are right. Bound to the version seen: taints are one list."""
         ours = self._taints()
-        annotations = {
+        annotations: dict[str, str | None] = {
             taints.MANAGED_ANNOTATION: taints.encode_managed(ours),
             node.PING_ANNOTATION: self._connectivity.shown_text() if self._is_up() and self._connectivity else "",
         }
+        shown_annotations = pods.annotations(self._shown)
+        if taints.RELEASE_ANNOTATION in shown_annotations:
+            self._release(shown_annotations[taints.RELEASE_ANNOTATION])
+            annotations[taints.RELEASE_ANNOTATION] = None
         present = (pods.spec(self._shown).get("taints")) or []
         managed = taints.decode_managed(pods.annotations(self._shown).get(taints.MANAGED_ANNOTATION))
         wanted = taints.merged_taints(present, managed, ours)
@@ -176,6 +183,18 @@ class NodeAgent:
         version = pods.metadata(self._shown).get("resourceVersion")
         metadata: dict[str, Any] = {"labels": labels, "annotations": annotations, "resourceVersion": version}
         return {"metadata": metadata, "spec": {"taints": wanted}}
+
+    def _release(self, text: str) -> None:
+        """An administrator's word on a held sweep; it holds for what is held now and for nothing later."""
+        if self._hold.orphans and text.isascii() and text.isdigit():
+            self._hold.released = int(text)
+            log.warning("sweep_released", orphans=self._hold.orphans, released=self._hold.released)
+        else:
+            log.warning("release_ignored", value=text, hint="nothing is held back, or it is not a number")
+
+    def _held_text(self) -> str:
+        hold = self._hold
+        return held_text(hold.orphans, hold.jobs, self._settings.node_name) if hold.orphans else ""
 
     def _taints(self) -> list[Mapping[str, str]]:
         ours = [*taints.configured_taints(self._settings), *self._site_taints]
@@ -194,6 +213,7 @@ class NodeAgent:
             connectivity=self._connectivity,
             now=kube_time(now),
             version=self._version,
+            held_text=self._held_text(),
         )
         if _is_shown(before, status) and now - self._status_written_at < STATUS_PERIOD_S:
             return

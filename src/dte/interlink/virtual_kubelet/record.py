@@ -31,6 +31,7 @@ class PodRecord:
     """None: no job as far as we know."""
     is_job_id_saved: bool = field(init=False)
     is_gone: bool = False
+    is_missed: bool = False
     is_refused: bool = False
     is_stop_accepted: bool = False
     is_removal_sent: bool = False
@@ -82,6 +83,7 @@ class PodRecord:
             is_removal_sent=self.is_removal_sent or pods.metadata(self.pod).get("deletionGracePeriodSeconds") == 0,
             remote=self.remote,
             is_status_due=self._is_status_due(now),
+            is_missed=self.is_missed,
         )
 
     def _is_status_due(self, now: float) -> bool:
@@ -117,6 +119,21 @@ class PodRecord:
     def vanished(self) -> None:
         self.is_gone = True
         self.changed.set()
+
+    def missed(self) -> None:
+        """A complete list lacks the pod."""
+        self.is_missed = True
+        self.changed.set()
+
+    def found(self, pod: pods.Pod) -> None:
+        """The list was wrong."""
+        self.is_missed = False
+        self.saw(pod)
+
+    def let_go(self) -> None:
+        """Believe neither that the pod is there nor that it is gone: whether its job may go is the sweep's to say."""
+        self.may_have_job = False
+        self.vanished()
 
     def submitted(self, job_id: str, moment: Moment) -> None:
         """The site queued the pod's job."""

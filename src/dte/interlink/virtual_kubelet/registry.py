@@ -9,10 +9,6 @@ from dte.interlink.virtual_kubelet.record import PodRecord
 
 PHASES = ("Pending", "Running", "Succeeded", "Failed")
 
-MANY_GONE = 20
-MANY_GONE_SHARE = 0.1
-"""More pods than both would not vanish at once in a healthy cluster (docs/virtual-kubelet.md, "Safety")."""
-
 
 class PodRegistry:
     """Records by UID. A name may belong to two: one that is being stopped and the pod that replaces it."""
@@ -25,6 +21,9 @@ class PodRegistry:
 
     def __len__(self) -> int:
         return len(self._records)
+
+    def __contains__(self, uid: str) -> bool:
+        return uid in self._records
 
     def get(self, uid: str) -> PodRecord | None:
         return self._records.get(uid)
@@ -51,8 +50,3 @@ class PodRegistry:
         counts = Counter(str(record.shown.get("phase") or "Pending") for record in self.present())
         for phase in PHASES:
             metrics.PODS.labels(phase).set(counts[phase])
-
-
-def is_too_many(gone: int, known: int) -> bool:
-    """True when a list that lacks `gone` of `known` pods is more likely a wrong cluster than the truth."""
-    return gone > MANY_GONE and gone > MANY_GONE_SHARE * known

@@ -38,9 +38,13 @@ class Facts:
     remote: Remote
     is_status_due: bool
     """The wanted status differs from the shown one, and may be written now."""
+    is_missed: bool = False
+    """A complete list lacked the pod; nobody has looked for it itself yet."""
 
 
 class Step(Enum):
+    CONFIRM = "confirm"
+    """Look whether the object is really gone."""
     FORGET = "forget"
     LOOK_UP = "look_up"
     """Ask the site whether it has a job of this pod, before one is created."""
@@ -66,6 +70,8 @@ def next_step(facts: Facts) -> Step:
     """
     if facts.is_gone:
         return Step.STOP if facts.may_have_job and not facts.is_stop_accepted else Step.FORGET
+    if facts.is_missed:
+        return Step.CONFIRM
     if facts.is_deleting:
         return _deletion_step(facts)
     if facts.is_terminal:

@@ -15,6 +15,9 @@ UNREACHABLE = "virtual-node.interlink/site-unreachable"
 MANAGED_ANNOTATION = "virtual-node.interlink/managed-taints"
 """Keys and effects that we set, so that a later start can take away what it no longer wants."""
 
+RELEASE_ANNOTATION = "virtual-node.interlink/release-sweep"
+"""An administrator's word that a held sweep may delete up to so many jobs; taken away once read."""
+
 EFFECTS = frozenset(("NoSchedule", "PreferNoSchedule", "NoExecute"))
 _SYSTEM_PREFIXES = ("node.kubernetes.io/", "node.cloudprovider.kubernetes.io/")
 """Kubernetes' own; a site cannot set or clear them."""

@@ -20,6 +20,7 @@ from dte.interlink.virtual_kubelet.request import Prepared, prepare
 from dte.interlink.virtual_kubelet.settings import VirtualKubeletSettings
 from dte.interlink.virtual_kubelet.status_change import status_patch
 from dte.interlink.virtual_kubelet.steps import Remote, Step, next_step
+from dte.interlink.virtual_kubelet.sweep import SweepHold
 from dte.interlink.virtual_kubelet.times import Clock, kube_time
 from dte.runtime.backoff import Backoff
 from dte.runtime.errors import Conflict, DteError, NotFound, Refused, Unavailable
@@ -52,6 +53,7 @@ class Surroundings:
     chance: Callable[[], float] = field(default=random.random)
     mirror: Mirror = field(default_factory=Mirror)
     """What the site says that it has."""
+    hold: SweepHold = field(default_factory=SweepHold)
 
     def moment(self) -> Moment:
         place = self.place()
@@ -69,6 +71,7 @@ class PodWorker:
         """Told once the job's id is safe in the cluster."""
         self._log = log.bind(pod_uid=record.uid, pod=f"{pods.namespace(record.pod)}/{pods.name(record.pod)}")
         self._acts: Mapping[Step, Callable[[], Awaitable[None]]] = {
+            Step.CONFIRM: self._confirm,
             Step.LOOK_UP: self._look_up,
             Step.CREATE: self._create,
             Step.REPORT: self._report,
@@ -208,13 +211,19 @@ class PodWorker:
         for note in untold:
             await self._event(note)
 
-    async def _confirm_gone(self) -> None:
-        """The API server says that this is not our pod any more: believe it only when a direct look agrees."""
+    async def _confirm(self) -> None:
+        """Believe that the pod is gone only when a direct look agrees."""
         record = self._record
         there = await self._around.pods.get_pod(pods.namespace(record.pod), pods.name(record.pod))
         if there is None or pods.pod_uid(there) != record.uid:
             record.vanished()
         else:
+            record.found(there)
+
+    async def _confirm_gone(self) -> None:
+        """The API server says that this is not our pod any more."""
+        await self._confirm()
+        if not self._record.is_gone:
             raise Unavailable("the API server refused a status, yet shows the pod; trying again")
 
     async def _stop(self) -> None:
@@ -230,6 +239,7 @@ class PodWorker:
             raise
         metrics.DELETES.labels("accepted").inc()
         self._record.stop_accepted()
+        self._around.mirror.stopping(self._record.uid, self._around.clock.monotonic())
 
     async def _await_end(self) -> None:
         record = self._record
