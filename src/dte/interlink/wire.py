@@ -239,7 +239,12 @@ def encode_json(value: Any) -> bytes:
 
 
 def decode_statuses(data: bytes) -> Sequence[PodStatus]:
-    return tuple(status_from(item) for item in _objects(_json(data), "statuses"))
+    return tuple(status_from(item) for item in decode_status_items(data))
+
+
+def decode_status_items(data: bytes) -> Sequence[KubernetesObject]:
+    """The items of an answer to status, each for `status_from`: one may be bad where the others are not."""
+    return _objects(_json(data), "statuses")
 
 
 def status_from(raw: KubernetesObject) -> PodStatus:
@@ -255,7 +260,16 @@ def status_from(raw: KubernetesObject) -> PodStatus:
 
 
 def encode_statuses(statuses: Sequence[PodStatus]) -> bytes:
-    return msgspec.json.encode([status_object(item) for item in statuses])
+    return join_statuses([encode_status(item) for item in statuses])
+
+
+def encode_status(status: PodStatus) -> bytes:
+    return msgspec.json.encode(status_object(status))
+
+
+def join_statuses(encoded: Sequence[bytes]) -> bytes:
+    """The answer to a status request, of states that are encoded already."""
+    return b"[" + b",".join(encoded) + b"]"
 
 
 def status_object(status: PodStatus) -> dict[str, Any]:

@@ -114,6 +114,12 @@ def peer_identity(request: web.Request) -> PeerIdentity | None:
     return identity_of(certificate) if certificate else None
 
 
+def peer_expires_at(request: web.Request) -> float | None:
+    """Unix seconds at which the client's certificate ends (notAfter); None without one."""
+    certificate = None if request.transport is None else request.transport.get_extra_info("peercert")
+    return float(ssl.cert_time_to_seconds(certificate["notAfter"])) if certificate else None
+
+
 _SHORT_NAMES: Mapping[str, str] = {
     "commonName": "CN",
     "countryName": "C",

@@ -6,25 +6,36 @@ from pathlib import Path
 import pytest
 
 from tests.integration.interlink_api.plugin import Plugin, serving
-from tests.integration.interlink_api.site import Client, Site, running
+from tests.integration.interlink_api.site import Client, Site
 
 
 @pytest.fixture
-async def site(tmp_path: Path) -> AsyncIterator[Site]:
-    async with running(tmp_path) as started:
-        yield started
+def prepared(tmp_path: Path) -> Site:
+    """Its files are there, and it does not run yet."""
+    return Site(tmp_path)
 
 
 @pytest.fixture
-async def twin01(site: Site) -> AsyncIterator[Plugin]:
-    async with serving(site.plugin_path("twin01")) as plugin:
+async def twin01(prepared: Site) -> AsyncIterator[Plugin]:
+    async with serving(prepared.plugin_path("twin01")) as plugin:
         yield plugin
 
 
 @pytest.fixture
-async def twin02(site: Site) -> AsyncIterator[Plugin]:
-    async with serving(site.plugin_path("twin02")) as plugin:
+async def twin02(prepared: Site) -> AsyncIterator[Plugin]:
+    async with serving(prepared.plugin_path("twin02")) as plugin:
         yield plugin
+
+
+@pytest.fixture
+async def site(prepared: Site, twin01: Plugin, twin02: Plugin) -> AsyncIterator[Site]:
+    """It has heard both sidecars: until then it answers nobody."""
+    prepared.configure()
+    try:
+        await prepared.start()
+        yield prepared
+    finally:
+        await prepared.close()
 
 
 @pytest.fixture

@@ -41,13 +41,21 @@ class Authority:
         names = [x509.IPAddress(ipaddress.ip_address("127.0.0.1")), x509.DNSName("localhost")]
         return self._issue(name, ExtendedKeyUsageOID.SERVER_AUTH, x509.SubjectAlternativeName(names))
 
-    def client(self, name: str) -> Pair:
-        return self._issue(name, ExtendedKeyUsageOID.CLIENT_AUTH, x509.SubjectAlternativeName([x509.DNSName(name)]))
+    def client(self, name: str, *, valid_s: float = YEAR.total_seconds()) -> Pair:
+        names = x509.SubjectAlternativeName([x509.DNSName(name)])
+        return self._issue(name, ExtendedKeyUsageOID.CLIENT_AUTH, names, valid_s=valid_s)
 
-    def _issue(self, name: str, usage: x509.ObjectIdentifier, names: x509.SubjectAlternativeName) -> Pair:
+    def _issue(
+        self,
+        name: str,
+        usage: x509.ObjectIdentifier,
+        names: x509.SubjectAlternativeName,
+        *,
+        valid_s: float = YEAR.total_seconds(),
+    ) -> Pair:
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = (
-            _builder(_name(name), self._subject, key.public_key())
+            _builder(_name(name), self._subject, key.public_key(), valid_s)
             .add_extension(names, critical=False)
             .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
             .sign(self._key, hashes.SHA256())
@@ -78,7 +86,9 @@ def _name(common_name: str) -> x509.Name:
     )
 
 
-def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+def _builder(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, valid_s: float = YEAR.total_seconds()
+) -> x509.CertificateBuilder:
     now = datetime.datetime.now(datetime.UTC)
     return (
         x509.CertificateBuilder()
@@ -87,7 +97,7 @@ def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicK
         .public_key(key)
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + YEAR)
+        .not_valid_after(now + datetime.timedelta(seconds=valid_s))
     )
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,6 +35,27 @@ class Plugin:
     hold_creates: bool = False
     break_logs: bool = False
     """A followed log ends with a broken connection."""
+    has_stream: bool = False
+    """Whether it has /watch, as our sidecars do and upstream's plugins do not."""
+    owners: dict[str, tuple[str, dict[str, str]]] = field(default_factory=dict)
+    """Owner id and creator of each job, as the create's headers said."""
+    hold_sync: bool = False
+    """A stream tells its pods and never that these were all."""
+    containers: list[Any] = field(default_factory=lambda: [RUNNING])
+    """Of every pod."""
+    streams: set[asyncio.Queue[bytes | None]] = field(default_factory=set)
+    """What goes to each reader; None ends its connection."""
+    rev: int = 0
+    runner: web.AppRunner | None = None
+
+    async def stop(self) -> None:
+        """Nobody listens any more; `serving` starts it again."""
+        self.gate.set()
+        self.end_streams()
+        if self.runner is not None:
+            await self.runner.cleanup()
+            self.path.unlink(missing_ok=True)
+            self.runner = None
 
     async def create(self, request: web.Request) -> web.Response:
         body = await self._recorded(request)
@@ -42,7 +64,7 @@ class Plugin:
             await self._wait_at_gate()
         if uid in self.deleted:
             return web.Response(status=409, text=f"pod {uid} was deleted")
-        job = self.jobs.setdefault(uid, str(100 + len(self.jobs)))
+        job = self.take(uid, request.headers["InterLink-Owner"], json.loads(request.headers["InterLink-Creator"]))
         if self.create_answer is not None:
             return web.Response(text=self.create_answer)
         return web.json_response({"PodUID": uid, "PodJID": job})
@@ -51,6 +73,8 @@ class Plugin:
         body = await self._recorded(request)
         uid = body["metadata"]["uid"]
         self.deleted.add(uid)
+        if uid in self.jobs:
+            self.tell(uid)
         return web.Response(text="All containers for submitted Pods have been deleted")
 
     async def status(self, request: web.Request) -> web.Response:
@@ -59,9 +83,60 @@ class Plugin:
             return web.json_response(self.ping)
         return web.json_response([self._state(uid) for uid in self.jobs])
 
+    async def watch(self, request: web.Request) -> web.StreamResponse:
+        if not self.has_stream:
+            raise web.HTTPNotFound
+        response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
+        await response.prepare(request)
+        queue: asyncio.Queue[bytes | None] = asyncio.Queue()
+        for uid in self.jobs:
+            queue.put_nowait(self._line(uid))
+        if not self.hold_sync:
+            queue.put_nowait(b'{"synced":true,"instance":"i"}\n')
+        self.streams.add(queue)
+        try:
+            while (line := await queue.get()) is not None:
+                await response.write(line)
+        finally:
+            self.streams.discard(queue)
+        return response
+
+    def take(self, uid: str, owner: str, creator: dict[str, str]) -> str:
+        """A pod's job, an old one or a new one, which readers are told of."""
+        if uid not in self.jobs:
+            self.jobs[uid] = str(100 + len(self.jobs))
+            self.owners[uid] = (owner, creator)
+            self.tell(uid)
+        return self.jobs[uid]
+
+    def forget(self, uid: str) -> None:
+        """Its time on record is over."""
+        del self.jobs[uid]
+        self.rev += 1
+        self.send({"UID": uid, "gone": True, "rev": self.rev})
+
+    def tell(self, uid: str) -> None:
+        for queue in self.streams:
+            queue.put_nowait(self._line(uid))
+
+    def send(self, line: Any) -> None:
+        """Anything, to all readers."""
+        for queue in self.streams:
+            queue.put_nowait(json.dumps(line).encode() + b"\n")
+
+    def end_streams(self) -> None:
+        for queue in self.streams:
+            queue.put_nowait(None)
+
+    def _line(self, uid: str) -> bytes:
+        self.rev += 1
+        owner, creator = self.owners[uid]
+        line = {**self._state(uid), "rev": self.rev, "owner": owner, "creator": creator}
+        return json.dumps(line | ({"deleted": True} if uid in self.deleted else {})).encode() + b"\n"
+
     def _state(self, uid: str) -> dict[str, Any]:
         # All that there is, asked for or not: the API must pick.
-        return {"name": "p", "UID": uid, "namespace": "vk", "JID": self.jobs[uid], "containers": [RUNNING]}
+        return {"name": "p", "UID": uid, "namespace": "vk", "JID": self.jobs[uid], "containers": self.containers}
 
     async def logs(self, request: web.Request) -> web.StreamResponse:
         body = await self._recorded(request)
@@ -105,20 +180,19 @@ async def _failures(request: web.Request, handler: Any) -> web.StreamResponse:
 
 
 @contextlib.asynccontextmanager
-async def serving(path: Path) -> AsyncIterator[Plugin]:
-    """The plugin on a unix socket at `path`, until the block ends."""
-    plugin = Plugin(path)
+async def serving(path: Path, plugin: Plugin | None = None, *, has_stream: bool = False) -> AsyncIterator[Plugin]:
+    """A plugin on a unix socket at `path`, until the block ends: a new one, or one that has jobs already."""
+    plugin = plugin or Plugin(path, has_stream=has_stream)
     app = web.Application(middlewares=[_failures])
     app.router.add_post("/create", plugin.create)
     app.router.add_post("/delete", plugin.delete)
     app.router.add_get("/status", plugin.status)
     app.router.add_get("/getLogs", plugin.logs)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.UnixSite(runner, str(path)).start()
+    app.router.add_get("/watch", plugin.watch)
+    plugin.runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await plugin.runner.setup()
+    await web.UnixSite(plugin.runner, str(path)).start()
     try:
         yield plugin
     finally:
-        plugin.gate.set()
-        await runner.cleanup()
-        path.unlink(missing_ok=True)
+        await plugin.stop()

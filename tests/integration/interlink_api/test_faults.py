@@ -13,15 +13,23 @@ from tests.integration.interlink_api.plugin import Plugin, serving
 from tests.integration.interlink_api.site import Client, Site, running
 
 
-async def test_a_sidecar_that_is_down_is_something_to_try_again(site: Site, kubelet: Client) -> None:
+async def test_a_sidecar_that_is_down_is_something_to_try_again(prepared: Site, twin02: Plugin) -> None:
+    prepared.configure()
+    async with serving(prepared.plugin_path("twin01")):
+        await prepared.start()
+    async with prepared.client("vk.vega") as kubelet:
+        await _is_told_to_try_again(prepared, kubelet)
+    await prepared.close()
+
+
+async def _is_told_to_try_again(site: Site, kubelet: Client) -> None:
     answers = [
         await kubelet.call("POST", "/create", create()),
         await kubelet.call("DELETE", "/delete", pod()),
         await kubelet.call("GET", "/status", [pod()]),
         await kubelet.call("GET", "/getLogs", logs()),
-        await kubelet.call("POST", "/pinglink", b""),
     ]
-    assert [answer.status for answer in answers] == [503] * 5
+    assert [answer.status for answer in answers] == [503] * 4
     assert all("the sidecar of account twin01 cannot be reached" in answer.text for answer in answers)
     assert all(int(answer.headers["Retry-After"]) > 0 for answer in answers)
     assert all("twin01.sock" not in answer.text for answer in answers), "paths are for the log"
@@ -29,9 +37,9 @@ async def test_a_sidecar_that_is_down_is_something_to_try_again(site: Site, kube
         assert (await kubelet.call("POST", "/create", create())).status == 200
 
 
-async def test_one_sidecar_that_is_down_hides_only_its_own_pods(kubelet: Client, twin01: Plugin, site: Site) -> None:
-    async with serving(site.plugin_path("twin02")):
-        await kubelet.call("POST", "/create", create(OTHER_UID, "physics"))
+async def test_one_sidecar_that_is_down_hides_only_its_own_pods(kubelet: Client, twin02: Plugin) -> None:
+    await kubelet.call("POST", "/create", create(OTHER_UID, "physics"))
+    await twin02.stop()
     await kubelet.call("POST", "/create", create())
     answer = await kubelet.call("GET", "/status", [pod(), pod(OTHER_UID, "physics")])
     assert [item["UID"] for item in json.loads(answer.text)] == [UID]
@@ -48,17 +56,16 @@ async def test_a_status_that_cannot_be_read_is_no_status(kubelet: Client, twin01
     assert 'dte_interlink_api_plugin_errors_total{account="twin01",kind="output"} 1.0' in metrics
 
 
-async def test_owners_survive_a_kill(site: Site, kubelet: Client) -> None:
-    async with serving(site.plugin_path("twin01")) as plugin:
-        await kubelet.call("POST", "/create", create())
-        await site.kill()
-        await site.start()
-        async with site.client("vk.juelich") as stranger:
-            assert (await stranger.call("DELETE", "/delete", pod())).status == 404
-        async with site.client("vk.vega", pair=None) as same:
-            state = await same.call("GET", "/status", [pod()])
-            assert [item["UID"] for item in json.loads(state.text)] == [UID]
-        assert plugin.deleted == set()
+async def test_owners_survive_a_kill(site: Site, kubelet: Client, twin01: Plugin) -> None:
+    await kubelet.call("POST", "/create", create())
+    await site.kill()
+    await site.start()
+    async with site.client("vk.juelich") as stranger:
+        assert (await stranger.call("DELETE", "/delete", pod())).status == 404
+    async with site.client("vk.vega", pair=None) as same:
+        state = await same.call("GET", "/status", [pod()])
+        assert [item["UID"] for item in json.loads(state.text)] == [UID]
+    assert twin01.deleted == set()
 
 
 async def test_an_owner_is_on_disk_before_the_sidecar_hears_of_the_pod(
@@ -87,20 +94,19 @@ async def test_a_stop_lets_a_create_in_flight_finish(site: Site, kubelet: Client
     assert await stopping == 0
 
 
-async def test_a_stop_ends_followed_logs_at_once(tmp_path: Path) -> None:
-    async with (
-        running(tmp_path, StopTimeout=300) as site,
-        serving(site.plugin_path("twin01")) as plugin,
-        site.client("vk.vega") as client,
-    ):
+async def test_a_stop_ends_followed_logs_at_once(prepared: Site, twin01: Plugin, twin02: Plugin) -> None:
+    prepared.configure(StopTimeout=300)
+    await prepared.start()
+    async with prepared.client("vk.vega") as client:
         await client.call("POST", "/create", create())
         async with client.open("GET", "/getLogs", logs(follow=True)) as response:
             await response.content.readline()
-            await plugin.holding.wait()
-            assert await site.stop() == 0
+            await twin01.holding.wait()
+            assert await prepared.stop() == 0
             with pytest.raises(aiohttp.ClientError):
                 await response.content.read()
-        assert "request_failed" not in site.log_file.read_text()
+    assert "request_failed" not in prepared.log_file.read_text()
+    await prepared.close()
 
 
 async def test_hangup_keeps_the_daemon_and_reads_the_certificates(site: Site, kubelet: Client, twin01: Plugin) -> None:

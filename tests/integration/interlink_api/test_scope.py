@@ -78,8 +78,12 @@ async def test_on_a_unix_socket_the_creator_is_the_peers_user_id(tmp_path_factor
     site = Site(tmp_path_factory.mktemp("unix"))
     site.listen_on_unix_socket()
     try:
-        await site.start()
-        async with serving(site.plugin_path("twin01")) as plugin, site.unix_client() as client:
+        async with (
+            serving(site.plugin_path("twin01")) as plugin,
+            serving(site.plugin_path("twin02")),
+            site.unix_client() as client,
+        ):
+            await site.start()
             assert (await client.call("POST", "/create", create())).status == 200
         creator = json.loads(plugin.calls[0][1]["InterLink-Creator"])
         assert creator == {"issuer": "unix", "subject": f"uid:{os.getuid()}"}

@@ -58,9 +58,8 @@ async def test_a_deleted_pod_stays_known_until_it_is_forgotten(tmp_path: Path) -
     await table.claim(ROW)
     await table.mark_deleted(ROW.pod_uid, 2000)
     await table.mark_deleted(ROW.pod_uid, 3000)
-    assert table.find(ROW.pod_uid) == replace(ROW, deleted_at=2000)
-    assert await table.forget_deleted(2000) == 0
-    assert await table.forget_deleted(2001) == 1
+    assert table.rows() == (replace(ROW, deleted_at=2000),)
+    await table.forget([ROW.pod_uid])
     assert table.find(ROW.pod_uid) is None
     await table.close()
     again = await reopened(tmp_path)
@@ -68,10 +67,15 @@ async def test_a_deleted_pod_stays_known_until_it_is_forgotten(tmp_path: Path) -
     await again.close()
 
 
-async def test_a_pod_that_lives_is_never_forgotten(table: OwnershipTable) -> None:
+async def test_adopted_rows_are_found_again_and_change_no_other(tmp_path: Path) -> None:
+    table = await reopened(tmp_path)
     await table.claim(ROW)
-    assert await table.forget_deleted(2**40) == 0
-    assert table.find(ROW.pod_uid) == ROW
+    learnt = replace(ROW, pod_uid="2", deleted_at=5)
+    await table.adopt([replace(ROW, account="twin02"), learnt])
+    await table.close()
+    again = await reopened(tmp_path)
+    assert set(again.rows()) == {ROW, learnt}
+    await again.close()
 
 
 async def test_deleting_an_unknown_pod_changes_nothing(table: OwnershipTable) -> None:
@@ -122,7 +126,27 @@ async def test_the_file_is_for_the_daemon_alone(table: OwnershipTable, tmp_path:
 
 async def test_a_disk_that_refuses_is_something_to_try_again(table: OwnershipTable) -> None:
     huge = replace(ROW, owner="x" * (1 << 20))
-    await asyncio.wrap_future(table._thread.submit(lambda: table._open_database().execute("PRAGMA max_page_count = 1")))
+    await _execute(table, "PRAGMA max_page_count = 1")
     with pytest.raises(Unavailable, match=r"cannot write its table of pods: .*full"):
         await table.claim(huge)
     assert table.find(ROW.pod_uid) is None
+
+
+async def test_what_a_full_disk_refused_of_adopted_rows_is_written_later(tmp_path: Path) -> None:
+    table = await reopened(tmp_path)
+    learnt = [replace(ROW, pod_uid=str(number), owner="x" * 1000) for number in range(100)]
+    await _execute(table, "PRAGMA max_page_count = 1")
+    await table.adopt(learnt)
+    assert set(table.rows()) == set(learnt), "they are true all the same"
+    with pytest.raises(Unavailable):
+        await table.claim(ROW)
+    await _execute(table, "PRAGMA max_page_count = 1000000")
+    await table.claim(ROW)
+    await table.close()
+    again = await reopened(tmp_path)
+    assert set(again.rows()) == {*learnt, ROW}
+    await again.close()
+
+
+async def _execute(table: OwnershipTable, statement: str) -> None:
+    await asyncio.wrap_future(table._thread.submit(lambda: table._open_database().execute(statement).close()))

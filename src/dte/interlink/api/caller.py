@@ -2,6 +2,7 @@
 
 import socket
 import struct
+import time
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -16,7 +17,7 @@ from dte.interlink.wire import (
 )
 from dte.runtime.errors import Malformed
 from dte.runtime.http import request_id
-from dte.runtime.tls import peer_identity
+from dte.runtime.tls import peer_expires_at, peer_identity
 
 UNIX_ISSUER = "unix"
 MAX_HEADER_LENGTH = 512
@@ -35,6 +36,8 @@ class Caller:
     node: str
     """The virtual node; empty when the caller did not say."""
     session: str
+    expires_at: float | None = None
+    """Unix seconds after which the credential counts no longer; None for one without end."""
 
     def headers(self) -> dict[str, str]:
         """What goes to the sidecar with each call."""
@@ -54,10 +57,24 @@ def caller_of(request: web.Request) -> Caller:
         raise web.HTTPUnauthorized(text="this port needs a client certificate")
     return Caller(
         creator=creator,
-        owner=_header(request, OWNER_HEADER) or _as_header(creator.subject),
+        owner=_header(request, OWNER_HEADER) or default_owner(creator),
         node=_header(request, NODE_HEADER),
         session=_as_header(request_id(request)),
+        expires_at=_expires_at(request),
     )
+
+
+def _expires_at(request: web.Request) -> float | None:
+    """Raises 401 for a certificate that has expired since its connection began."""
+    expires_at = peer_expires_at(request)
+    if expires_at is not None and expires_at <= time.time():
+        raise web.HTTPUnauthorized(text="the client certificate of this connection has expired; connect again")
+    return expires_at
+
+
+def default_owner(creator: Creator) -> str:
+    """The owner id of a caller that names none: upstream's virtual kubelet."""
+    return _as_header(creator.subject)
 
 
 def _creator(request: web.Request) -> Creator | None:

@@ -10,12 +10,16 @@ import structlog
 from prometheus_client import Gauge
 
 from dte.interlink.api.accounts import Account
+from dte.interlink.api.feed import SidecarFeed
 from dte.interlink.api.gateway import Gateway
 from dte.interlink.api.job_config import job_config
-from dte.interlink.api.ownership import DELETED_ROWS_KEPT_S, OwnershipTable
+from dte.interlink.api.owners import Owners
+from dte.interlink.api.ownership import ROWS_KEPT_S, OwnershipTable
 from dte.interlink.api.plugin_client import PluginClient
 from dte.interlink.api.routes import api_application
 from dte.interlink.api.settings import ApiSettings
+from dte.interlink.api.states import SiteStates, Source
+from dte.interlink.api.watchers import Watchers
 from dte.runtime.errors import ConfigError, Unavailable
 from dte.runtime.service import Daemon, Listener, serve
 from dte.runtime.tls import load_certificates, server_context, watch_certificates
@@ -31,14 +35,26 @@ async def serve_api(settings: ApiSettings) -> None:
     context = server_context(settings.tls) if settings.tls.enabled else None
     async with _opened_table(settings) as table, _opened_plugins(settings.account_list()) as plugins:
         PODS.set_function(lambda: len(table))
-        gateway = Gateway(table, plugins, job_config(settings.job_script_build_config))
-        app = api_application(gateway, max_body_bytes=settings.max_body_bytes, max_requests=settings.max_requests)
+        names = [plugin.account.name for plugin in plugins]
+        states, owners = SiteStates(names), Owners(table, names)
+        gateway = Gateway(table, plugins, job_config(settings.job_script_build_config), owners=owners, states=states)
+        watchers = Watchers(settings.max_watchers)
+        states.when_asked(watchers.send_away)
+        app = api_application(
+            gateway, watchers, max_body_bytes=settings.max_body_bytes, max_requests=settings.max_requests
+        )
+        loops: dict[str, Callable[[], Awaitable[None]]] = {
+            f"stream of sidecar {plugin.account.name}": SidecarFeed(plugin, states, owners).run for plugin in plugins
+        }
+        loops["forget pods"] = lambda: _forget_pods(table, owners, states)
+        if context is not None:
+            loops["watch certificates"] = lambda: watch_certificates(context, settings.tls)
         await serve(
             Daemon(
                 name="interlink-api",
                 listeners=[Listener(app, settings.listen_address(), context)],
                 admin=settings.admin,
-                background=_loops(settings, table, context),
+                background=loops,
                 reload=lambda: _reload(settings, context),
                 stop_timeout_s=settings.stop_timeout_s,
             )
@@ -64,25 +80,22 @@ async def _opened_plugins(accounts: Sequence[Account]) -> AsyncIterator[Sequence
         await asyncio.gather(*(plugin.close() for plugin in plugins))
 
 
-def _loops(
-    settings: ApiSettings, table: OwnershipTable, context: ssl.SSLContext | None
-) -> dict[str, Callable[[], Awaitable[None]]]:
-    loops: dict[str, Callable[[], Awaitable[None]]] = {"forget deleted pods": lambda: _forget_deleted(table)}
-    if context is not None:
-        loops["watch certificates"] = lambda: watch_certificates(context, settings.tls)
-    return loops
-
-
-async def _forget_deleted(table: OwnershipTable) -> None:
+async def _forget_pods(table: OwnershipTable, owners: Owners, states: SiteStates) -> None:
     while True:
+        await asyncio.sleep(FORGET_INTERVAL_S)
+        uids = owners.outdated(
+            int(time.time()) - ROWS_KEPT_S,
+            told=lambda uid: states.account_of(uid) is not None,
+            live=lambda account: states.source(account) is Source.LIVE,
+        )
+        if not uids:
+            continue
         try:
-            count = await table.forget_deleted(int(time.time()) - DELETED_ROWS_KEPT_S)
+            await table.forget(uids)
         except Unavailable as error:
             log.warning("table_not_cleaned", error=str(error), retry_in_s=FORGET_INTERVAL_S)
         else:
-            if count:
-                log.info("deleted_pods_forgotten", count=count)
-        await asyncio.sleep(FORGET_INTERVAL_S)
+            log.info("pods_forgotten", count=len(uids))
 
 
 def _reload(settings: ApiSettings, context: ssl.SSLContext | None) -> None:

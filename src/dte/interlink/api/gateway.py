@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -13,11 +12,15 @@ from dte.interlink import pods, wire
 from dte.interlink.api.accounts import Account, choose_account
 from dte.interlink.api.audit import audit_create
 from dte.interlink.api.caller import Caller
+from dte.interlink.api.owners import Owners
 from dte.interlink.api.ownership import Ownership, OwnershipTable
 from dte.interlink.api.pings import merge_pings
 from dte.interlink.api.plugin_client import PluginAnswer, PluginClient, PluginStream
-from dte.interlink.api.shapes import check_create, check_log_request, check_pod, status_uid
+from dte.interlink.api.shapes import check_create, check_log_request, check_pod
+from dte.interlink.api.states import SiteStates
+from dte.interlink.api.statuses import START_PATIENCE_S, StatusDesk, Statuses, no_account
 from dte.interlink.api.volumes import match_volumes
+from dte.interlink.watch.hub import WatchReader
 from dte.runtime.errors import Conflict, DteError, Malformed, NotFound, Refused, Unavailable
 
 log = structlog.get_logger()
@@ -26,26 +29,18 @@ CREATE_TIMEOUT_S = 110.0
 """A sidecar answers when sbatch has, which waits for a busy controller; virtual kubelets themselves wait 120 s."""
 DELETE_TIMEOUT_S = 50.0
 """Virtual kubelets wait 60 s."""
-STATUS_TIMEOUT_S = 15.0
-"""A sidecar answers from memory; one that takes longer hangs."""
 PING_TIMEOUT_S = 8.0
 """Answers are collected before a virtual kubelet gives up; one account that hangs does not make the site silent."""
 LOG_START_TIMEOUT_S = 60.0
 """A slow file system may take a while to open a file."""
-MAX_QUOTED = 500
-"""Characters of a sidecar's error that go into ours."""
 
 
 class PluginFault(DteError):
     """The sidecar said something that this contract does not have (HTTP 502)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Statuses:
-    """States in the order of the request; `silent` names accounts whose sidecar gave no answer."""
-
-    pods: Sequence[wire.PodStatus]
-    silent: Sequence[str]
+class NoStream(DteError):
+    """There is no stream of changes here, now (HTTP 501)."""
 
 
 class Gateway:
@@ -57,12 +52,17 @@ class Gateway:
         plugins: Sequence[PluginClient],
         job_config: Mapping[str, Any],
         *,
+        owners: Owners,
+        states: SiteStates,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """`plugins` in the order of the configuration; `clock` gives Unix seconds."""
         self._table = table
         self._plugins = {plugin.account.name: plugin for plugin in plugins}
         self._job_config = job_config
+        self._owners = owners
+        self._states = states
+        self._desk = StatusDesk(table, self._plugins, states)
         self._clock = clock
 
     async def create(self, caller: Caller, request: wire.CreateRequest) -> PluginAnswer:
@@ -72,6 +72,7 @@ class Gateway:
                 "jobscriptURL is not supported: remove JobScriptBuilderURL from the virtual kubelet's settings"
             )
         check_create(request)
+        self._owners.require_all()
         row = await self._claimed(caller, request.pod)
         plugin = self._plugin(row.account)
         answer = await plugin.call(
@@ -88,10 +89,11 @@ class Gateway:
     async def delete(self, caller: Caller, pod: pods.Pod) -> PluginAnswer:
         """Hand a delete to the sidecar; the pod stays its owner's, whose repeat is handed on too.
 
-        A pod that is not in the table goes to the account that its namespace maps to: after a loss of the table
-        its job must still be cancelled, and a UID is nothing that a stranger could guess.
+        A pod that is not in the table goes to the account that its namespace maps to: its job, if there is one,
+        must be cancelled, and the sidecar looks whose it is.
         """
         check_pod(pod)
+        self._owners.require_all()
         uid = pods.pod_uid(pod)
         row = self._table.find(uid)
         if row is not None and not row.is_of(caller.creator, caller.owner):
@@ -105,22 +107,22 @@ class Gateway:
         return answer
 
     async def status(self, caller: Caller, asked: Sequence[pods.Pod]) -> Statuses:
-        """States of the caller's pods; a pod that nobody knows, or that is another's, is left out.
+        """States of the caller's pods."""
+        self._owners.require_all()
+        return await self._desk.answer(caller, asked)
 
-        Raises Unavailable when no sidecar that was asked answers.
+    @contextlib.asynccontextmanager
+    async def watch(self, caller: Caller) -> AsyncIterator[WatchReader]:
+        """The stream of changes of the caller's pods.
+
+        Raises NoStream while a plugin of the site has none: the caller must ask then, as we must.
         """
-        uids = [status_uid(pod) for pod in asked]
-        groups: dict[str, dict[str, pods.Pod]] = {}
-        for uid, pod in zip(uids, asked, strict=True):
-            row = self._table.find(uid)
-            if row is not None and row.is_of(caller.creator, caller.owner):
-                groups.setdefault(row.account, {})[uid] = pod
-        answers = await asyncio.gather(*(self._states(caller, name, group) for name, group in groups.items()))
-        faults = {name: answer for name, answer in zip(groups, answers, strict=True) if isinstance(answer, Unavailable)}
-        if groups and len(faults) == len(groups):
-            raise Unavailable("; ".join(str(fault) for fault in faults.values()))
-        found = {state.uid: state for answer in answers if not isinstance(answer, Unavailable) for state in answer}
-        return Statuses([found[uid] for uid in dict.fromkeys(uids) if uid in found], tuple(faults))
+        await self._states.heard(self._plugins, patience_s=START_PATIENCE_S)
+        self._owners.require_all()
+        if accounts := self._states.asked_accounts:
+            raise NoStream(f"the plugin of account {', '.join(accounts)} tells no changes: ask for the status instead")
+        with self._states.hub.reader(lambda line: self._is_own(caller, line.uid)) as reader:
+            yield reader
 
     async def ping(self, caller: Caller) -> PluginAnswer:
         """The site answers when one sidecar does. One answer goes through as it is, several are merged.
@@ -141,6 +143,7 @@ class Gateway:
     async def logs(self, caller: Caller, request: wire.LogRequest) -> AsyncIterator[PluginAnswer | PluginStream]:
         """A container's log as the sidecar sends it."""
         check_log_request(request)
+        self._owners.require_all()
         row = self._table.find(request.pod_uid)
         if row is None or not row.is_of(caller.creator, caller.owner):
             raise _unknown(request.pod_uid)
@@ -152,6 +155,10 @@ class Gateway:
             timeout_s=LOG_START_TIMEOUT_S,
         ) as answer:
             yield answer
+
+    def _is_own(self, caller: Caller, pod_uid: str) -> bool:
+        row = self._table.find(pod_uid)
+        return row is not None and row.is_of(caller.creator, caller.owner)
 
     async def _claimed(self, caller: Caller, pod: pods.Pod) -> Ownership:
         uid = pods.pod_uid(pod)
@@ -181,34 +188,8 @@ class Gateway:
 
     def _plugin(self, account: str) -> PluginClient:
         if account not in self._plugins:
-            raise Unavailable(
-                f"account {account} of this pod is no longer configured at the site; its administrators can put it back"
-            )
+            raise Unavailable(no_account(account))
         return self._plugins[account]
-
-    async def _states(
-        self, caller: Caller, account: str, group: Mapping[str, pods.Pod]
-    ) -> Sequence[wire.PodStatus] | Unavailable:
-        """What one sidecar says of those pods, and of no others; Unavailable when it says nothing usable."""
-        try:
-            plugin = self._plugin(account)
-            answer = await plugin.call(
-                "GET",
-                "/status",
-                body=wire.encode_json(list(group.values())),
-                headers=caller.headers(),
-                timeout_s=STATUS_TIMEOUT_S,
-            )
-        except Unavailable as error:
-            return error
-        if answer.status != 200:
-            text = answer.body.decode(errors="replace").strip()[:MAX_QUOTED]
-            return Unavailable(f"the sidecar of account {account} answered {answer.status}: {text}")
-        try:
-            return [state for state in wire.decode_statuses(answer.body) if state.uid in group]
-        except Malformed as error:
-            plugin.misunderstood(error)
-            return Unavailable(f"the sidecar of account {account} gave a status that cannot be read: {error}")
 
     async def _ping(self, caller: Caller, plugin: PluginClient) -> PluginAnswer | Unavailable:
         try:

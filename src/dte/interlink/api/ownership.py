@@ -7,15 +7,19 @@ A row stays for a week after a delete: its owner still asks for the pod's last s
 import asyncio
 import os
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
+import structlog
+
 from dte.interlink.wire import Creator
 from dte.runtime.errors import ConfigError, Unavailable
+
+log = structlog.get_logger()
 
 T = TypeVar("T")
 
@@ -26,7 +30,7 @@ WRITE_TIMEOUT_S = 10.0
 """A disk that does not sync a row within this is one to ask again later."""
 BUSY_TIMEOUT_S = 2.0
 """How long a start waits for a predecessor that is still stopping."""
-DELETED_ROWS_KEPT_S = 7 * 86400
+ROWS_KEPT_S = 7 * 86400
 """As long as a sidecar remembers that a pod was deleted (docs/wire/interlink.md)."""
 
 _CREATE_TABLE = """
@@ -36,7 +40,9 @@ _CREATE_TABLE = """
     ) STRICT
 """
 _SELECT = "SELECT pod_uid, issuer, subject, owner, account, created_at, deleted_at FROM pod"
-_INSERT = "INSERT INTO pod (pod_uid, issuer, subject, owner, account, created_at) VALUES (?, ?, ?, ?, ?, ?)"
+_INSERT = """
+    INSERT INTO pod (pod_uid, issuer, subject, owner, account, created_at, deleted_at) VALUES (?, ?, ?, ?, ?, ?, ?)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +72,17 @@ class OwnershipTable:
     def __init__(self, directory: Path) -> None:
         self._path = directory / FILE_NAME
         self._rows: dict[str, Ownership] = {}
+        self._unsaved: dict[str, Ownership] = {}
+        """Adopted rows that the disk refused: they are written with the next change that it takes."""
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ownership")
         self._database: sqlite3.Connection | None = None
 
     def __len__(self) -> int:
         return len(self._rows)
+
+    def rows(self) -> Sequence[Ownership]:
+        """All there are."""
+        return tuple(self._rows.values())
 
     def find(self, pod_uid: str) -> Ownership | None:
         """None means that this site never took the pod, or forgot it a week after its delete."""
@@ -89,15 +101,23 @@ class OwnershipTable:
         known = self.find(wanted.pod_uid)
         return known if known is not None else await self._write(lambda: self._insert(wanted))
 
+    async def adopt(self, rows: Sequence[Ownership]) -> None:
+        """Add rows that a sidecar's records have; those of pods that are known change nothing.
+
+        A disk that refuses is only logged: the sidecar tells the same again after the next start.
+        Raises Unavailable when the disk takes too long.
+        """
+        await self._write(lambda: self._adopt(rows))
+
+    async def forget(self, pod_uids: Sequence[str]) -> None:
+        """Drop the rows of those pods."""
+        await self._write(lambda: self._remove(pod_uids))
+
     async def mark_deleted(self, pod_uid: str, now: int) -> None:
         """Remember the first confirmed delete of a pod; a repeat and an unknown pod change nothing."""
         row = self.find(pod_uid)
         if row is not None and row.deleted_at is None:
             await self._write(lambda: self._mark(pod_uid, now))
-
-    async def forget_deleted(self, before: int) -> int:
-        """Drop rows deleted before that time; returns how many."""
-        return await self._write(lambda: self._forget(before))
 
     async def _write(self, change: Callable[[], T]) -> T:
         # A caller that goes away does not stop the thread: row and memory change together, in `change`.
@@ -113,24 +133,39 @@ class OwnershipTable:
         known = self._rows.get(row.pod_uid)
         if known is not None:  # another request was faster
             return known
-        values = (row.pod_uid, row.creator.issuer, row.creator.subject, row.owner, row.account, row.created_at)
-        with self._open_database() as database:
-            database.execute(_INSERT, values)
+        with self._transaction() as database:
+            database.execute(_INSERT, _values(row))
         self._rows[row.pod_uid] = row
         return row
 
+    def _adopt(self, rows: Sequence[Ownership]) -> None:
+        new = {row.pod_uid: row for row in rows if row.pod_uid not in self._rows}
+        self._rows.update(new)
+        self._unsaved.update(new)
+        try:
+            with self._transaction():
+                pass
+        except sqlite3.Error as error:
+            log.warning("owners_not_saved", count=len(self._unsaved), error=str(error))
+
     def _mark(self, pod_uid: str, now: int) -> None:
-        with self._open_database() as database:
+        with self._transaction() as database:
             database.execute("UPDATE pod SET deleted_at = ? WHERE pod_uid = ?", (now, pod_uid))
         self._rows[pod_uid] = replace(self._rows[pod_uid], deleted_at=now)
 
-    def _forget(self, before: int) -> int:
+    def _remove(self, pod_uids: Sequence[str]) -> None:
+        with self._transaction() as database:
+            database.executemany("DELETE FROM pod WHERE pod_uid = ?", [(uid,) for uid in pod_uids])
+        for uid in pod_uids:
+            self._rows.pop(uid, None)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """Rows that wait for the disk come first, then the change itself: all or nothing."""
         with self._open_database() as database:
-            database.execute("DELETE FROM pod WHERE deleted_at < ?", (before,))
-        old = [uid for uid, row in self._rows.items() if row.deleted_at is not None and row.deleted_at < before]
-        for uid in old:
-            del self._rows[uid]
-        return len(old)
+            database.executemany(_INSERT, [_values(row) for row in self._unsaved.values()])
+            yield database
+        self._unsaved.clear()
 
     def _open_database(self) -> sqlite3.Connection:
         assert self._database is not None, "open() comes first"
@@ -185,6 +220,11 @@ def _rows(database: sqlite3.Connection) -> Iterator[Ownership]:
     with closing(database.execute(_SELECT)) as cursor:
         for uid, issuer, subject, owner, account, created_at, deleted_at in cursor:
             yield Ownership(uid, Creator(issuer, subject), owner, account, created_at, deleted_at)
+
+
+def _values(row: Ownership) -> tuple[str | int | None, ...]:
+    creator = row.creator
+    return (row.pod_uid, creator.issuer, creator.subject, row.owner, row.account, row.created_at, row.deleted_at)
 
 
 def _advice(path: Path, error: sqlite3.Error) -> str:

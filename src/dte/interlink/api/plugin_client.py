@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -27,6 +28,8 @@ KEEPALIVE_S = 15.0
 MAX_ANSWER_BYTES = 64 << 20
 """A status answer of 10 000 pods is about 20 MB."""
 MAX_LOGGED_BYTES = 2000
+NOT_IMPLEMENTED = 501
+"""A plugin's plain answer for what it does not have, no fault of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +100,10 @@ class PluginClient:
             body += chunk
             if len(body) > MAX_ANSWER_BYTES:
                 raise self._faults.unavailable("output", f"answered with more than {MAX_ANSWER_BYTES >> 20} MiB")
-        if response.status >= 500:
+        if response.status >= 500 and response.status != NOT_IMPLEMENTED:
             self._faults.record("5xx", f"status {response.status}: {bytes(body[:MAX_LOGGED_BYTES])!r}")
+        elif response.status == 200:
+            self._faults.none()
         return PluginAnswer(response.status, bytes(body), response.headers.get("Retry-After"))
 
 
@@ -108,6 +113,10 @@ class PluginStream:
     def __init__(self, response: aiohttp.ClientResponse, faults: "_Faults") -> None:
         self._response = response
         self._faults = faults
+
+    @property
+    def media_type(self) -> str:
+        return self._response.content_type
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
         """Bytes as they come, never empty; no time limit: a followed log may be silent for days.
@@ -124,6 +133,11 @@ class _Faults:
 
     def __init__(self, account: Account) -> None:
         self._account = account
+        self._last: str | None = None
+
+    def none(self) -> None:
+        """A good answer came: the next fault is news again."""
+        self._last = None
 
     @contextlib.contextmanager
     def translated(self, timeout_s: float) -> Iterator[None]:
@@ -146,8 +160,15 @@ class _Faults:
     def record(self, kind: str, error: str) -> None:
         # The address is for the administrators: it goes to the log and never to a caller.
         ERRORS.labels(self._account.name, kind).inc()
-        log.warning(
-            "plugin_failed", account=self._account.name, address=str(self._account.address), kind=kind, error=error
+        level = logging.DEBUG if kind == self._last else logging.WARNING  # each fault once, not at each try
+        self._last = kind
+        log.log(
+            level,
+            "plugin_failed",
+            account=self._account.name,
+            address=str(self._account.address),
+            kind=kind,
+            error=error,
         )
 
 

@@ -2,13 +2,16 @@
 
 import asyncio
 import contextlib
+import time
 
 from aiohttp import web
 
 from dte.interlink import wire
 from dte.interlink.api.caller import caller_of
-from dte.interlink.api.gateway import Gateway, PluginFault
+from dte.interlink.api.gateway import Gateway, NoStream, PluginFault
 from dte.interlink.api.plugin_client import PluginAnswer, PluginStream
+from dte.interlink.api.watchers import Watchers
+from dte.interlink.watch.stream import send_watch
 from dte.runtime.errors import Malformed, Unavailable
 from dte.runtime.http import CutAtStop, Handler, application
 from dte.runtime.unfinished import Unfinished
@@ -18,15 +21,16 @@ BODY_TIMEOUT_S = 30.0
 JSON_TYPE, TEXT_TYPE = "application/json", "text/plain"
 
 
-def api_application(gateway: Gateway, *, max_body_bytes: int, max_requests: int) -> web.Application:
+def api_application(gateway: Gateway, watchers: Watchers, *, max_body_bytes: int, max_requests: int) -> web.Application:
     """The API's routes on the shell that every daemon has."""
     app = application(request_id_header=wire.SESSION_HEADER, max_body_bytes=max_body_bytes, max_requests=max_requests)
     unfinished = Unfinished()
-    routes = Routes(gateway, CutAtStop(app), unfinished)
+    routes = Routes(gateway, watchers, CutAtStop(app), unfinished)
     methods_of = {
         "/create": (routes.create, ("POST",)),
         "/delete": (routes.delete, ("DELETE", "POST")),
         "/status": (routes.status, ("GET", "POST")),
+        "/watch": (routes.watch, ("GET",)),
         "/getLogs": (routes.get_logs, ("GET", "POST")),
         "/pinglink": (routes.ping, ("POST", "GET")),
         "/ping": (routes.ping, ("POST", "GET")),
@@ -45,8 +49,9 @@ def api_application(gateway: Gateway, *, max_body_bytes: int, max_requests: int)
 class Routes:
     """One method for each route."""
 
-    def __init__(self, gateway: Gateway, cut_at_stop: CutAtStop, unfinished: Unfinished) -> None:
+    def __init__(self, gateway: Gateway, watchers: Watchers, cut_at_stop: CutAtStop, unfinished: Unfinished) -> None:
         self._gateway = gateway
+        self._watchers = watchers
         self._cut_at_stop = cut_at_stop
         self._unfinished = unfinished
 
@@ -69,7 +74,17 @@ class Routes:
         caller = caller_of(request)
         statuses = await self._gateway.status(caller, wire.decode_pods(await _body(request)))
         headers = {wire.INCOMPLETE_HEADER: ",".join(statuses.silent)} if statuses.silent else None
-        return web.Response(body=wire.encode_statuses(statuses.pods), content_type=JSON_TYPE, headers=headers)
+        return web.Response(body=wire.join_statuses(statuses.encoded), content_type=JSON_TYPE, headers=headers)
+
+    async def watch(self, request: web.Request) -> web.StreamResponse:
+        caller = caller_of(request)
+        lifetime_s = None if caller.expires_at is None else max(0.0, caller.expires_at - time.time())
+        with self._watchers.place(request), self._cut_at_stop.endless(request):
+            try:
+                async with self._gateway.watch(caller) as reader:
+                    return await send_watch(request, reader, lifetime_s=lifetime_s)
+            except NoStream as error:
+                raise web.HTTPNotImplemented(text=str(error)) from error
 
     async def ping(self, request: web.Request) -> web.StreamResponse:
         caller = caller_of(request)

@@ -83,6 +83,8 @@ class ApiSettings(Settings):
     """Largest request body; a create carries the pod's ConfigMaps and Secrets (1 MiB each at most)."""
     max_requests: int = Field(default=512, alias="MaxRequests", ge=1)
     """Requests served at once, log streams that follow included; more are told to come again (503)."""
+    max_watchers: int = Field(default=128, alias="MaxWatchers", ge=1)
+    """Readers of the stream of changes, one for each virtual node; more are told to ask for the status (503)."""
     stop_timeout_s: float = Field(default=20.0, alias="StopTimeout", ge=0, le=300)
     """Seconds that requests in flight get after SIGTERM. Below the unit's TimeoutStopSec."""
     admin: AdminSettings = Field(default=AdminSettings(), alias="Admin")
