@@ -8,7 +8,14 @@ class DteError(Exception):
 
 
 class Unavailable(DteError):
-    """Try again later: a controller is down, a time-out, a 503. Known state stays as it is."""
+    """Try again later: a controller is down, a time-out, a 503. Known state stays as it is.
+
+    `retry_after_s`: when the other side (or this one) wants the next try; None: no wish.
+    """
+
+    def __init__(self, text: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(text)
+        self.retry_after_s = retry_after_s
 
 
 class Refused(DteError):

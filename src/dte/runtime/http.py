@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from math import ceil
 
 import structlog
 from aiohttp import web
@@ -67,7 +68,10 @@ def application(
                 log.warning("bad_output", error=str(error))
             status = status_of(error)
             log.info("request_refused", path=request.path, status=status, error=str(error))
-            return _error(error_body, status, str(error))
+            response = _error(error_body, status, str(error))
+            if isinstance(error, Unavailable) and error.retry_after_s is not None:
+                response.headers["Retry-After"] = str(ceil(error.retry_after_s))
+            return response
 
     return web.Application(client_max_size=max_body_bytes, middlewares=[identify, answer_errors, bound])
 

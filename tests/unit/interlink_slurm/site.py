@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from dte.interlink.sidecars.slurm.drain import DrainFile
 from dte.interlink.sidecars.slurm.keeper import Keeper
 from dte.interlink.sidecars.slurm.poll import Poller
 from dte.interlink.sidecars.slurm.stop import Stopper
@@ -47,7 +48,8 @@ class Site:
         self.keeper = Keeper(self.table, retention_s=RETENTION_S)
         self.poller = Poller(self.table, self.keeper, self.batch, interval_s=5)
         self.stopper = Stopper(self.table, self.poller, self.batch)
-        self.submitter = Submitter(settings, self.table, self.poller, self.batch)
+        drains = DrainFile(self.root / "drain.json", "twin01", self.pool)
+        self.submitter = Submitter(settings, self.table, self.poller, self.batch, drains)
 
     async def start_again(self):
         self.pool.close()

@@ -1,10 +1,14 @@
+import json
 import shlex
+from pathlib import Path
 
 import pytest
 
 from dte.interlink.sidecars.slurm.capacity import Capacity, is_usable
+from dte.interlink.sidecars.slurm.drain import DrainFile
 from dte.interlink.sidecars.slurm.parse import NodeLine
 from dte.runtime.errors import Refused, Unavailable
+from dte.runtime.files import FilePool
 from tests.unit.interlink_slurm.fake_slurm import FakeSlurm, Fault
 from tests.unit.interlink_slurm.pods import some_settings
 from tests.unit.interlink_slurm.site import Clock
@@ -23,10 +27,17 @@ KEYS = {
 }
 
 
-def capacity(*lines, clock=None, **keys):
+DRAINED = "virtual-node.interlink/drained"
+NO_DRAIN = Path("/nonexistent/drain.json")
+
+
+def capacity(*lines, clock=None, drain_file=NO_DRAIN, **keys):
     slurm = FakeSlurm()
     slurm.node_lines = lines
-    return Capacity(some_settings(**{**KEYS, **keys}), slurm, clock=clock or Clock()), slurm
+    clock = clock or Clock()
+    drains = DrainFile(drain_file, "twin01", FilePool(workers=1))
+    settings = some_settings(**{**KEYS, **keys})
+    return Capacity(settings, slurm, drains, clock=clock, wall_clock=clock), slurm
 
 
 async def test_a_node_has_the_total_of_its_partitions_each_host_once():
@@ -52,7 +63,7 @@ async def test_a_node_whose_hosts_are_all_out_of_use_is_tainted():
 
     ping = await capacity(CPU, drained)[0].ping("vega-gpu")
 
-    assert {"key": "virtual-node.interlink/drained", "value": "true", "effect": "NoSchedule"} in ping.taints
+    assert {"key": DRAINED, "value": "true", "effect": "NoSchedule"} in ping.taints
 
 
 @pytest.mark.parametrize(
@@ -102,7 +113,6 @@ async def test_a_batch_system_that_does_not_answer_is_again():
 
 async def test_a_resource_script_answers_instead():
     answer = '{"resources": {"cpu": "7"}, "taints": []}'
-
     ping = await capacity(CPU, ResourceScriptPath=f"echo {shlex.quote(answer)}")[0].ping("vega-cpu")
 
     assert (ping.resources, ping.taints) == ({"cpu": "7"}, ())
@@ -111,3 +121,58 @@ async def test_a_resource_script_answers_instead():
 async def test_a_resource_script_that_fails_is_again():
     with pytest.raises(Unavailable, match="ResourceScriptPath"):
         await capacity(CPU, ResourceScriptPath="false")[0].ping("vega-cpu")
+
+
+async def test_a_resource_script_runs_once_a_minute_however_many_pings_there_are(tmp_path):
+    clock, runs = Clock(), tmp_path / "runs"
+    script = tmp_path / "script"
+    script.write_text(f"#!/bin/sh\necho run >> {runs}\necho ok\n")
+    script.chmod(0o755)
+    pings, _ = capacity(CPU, clock=clock, ResourceScriptPath=str(script))
+
+    for _ in range(5):
+        ping = await pings.ping("vega-cpu")
+    assert runs.read_text() == "run\n"
+    assert [taint["key"] for taint in ping.taints] == ["site", "own"]
+
+    clock.now += 60
+    await pings.ping("vega-cpu")
+    assert runs.read_text() == "run\nrun\n"
+
+
+async def test_a_short_silence_of_the_controller_is_bridged_and_a_long_one_is_said():
+    clock = Clock()
+    pings, slurm = capacity(CPU, clock=clock)
+    first = await pings.ping("vega-cpu")
+    slurm.faults["nodes"] = [Fault.BEFORE] * 20
+
+    clock.now += 120
+    assert await pings.ping("vega-cpu") == first
+    clock.now += 61
+    with pytest.raises(Unavailable, match="Unable to contact"):
+        await pings.ping("vega-cpu")
+
+
+async def test_a_failed_look_is_not_repeated_with_every_ping():
+    clock = Clock()
+    pings, slurm = capacity(CPU, clock=clock)
+    slurm.faults["nodes"] = [Fault.BEFORE]
+
+    for _ in range(3):
+        with pytest.raises(Unavailable):
+            await pings.ping("vega-cpu")
+    assert len(slurm.calls) == 1
+
+    clock.now += 10
+    assert (await pings.ping("vega-cpu")).status == "ok"
+
+
+@pytest.mark.parametrize("keys", [{}, {"ResourceScriptPath": "echo ok"}])
+async def test_a_node_that_the_site_drains_is_tainted_and_the_other_one_is_not(tmp_path, keys):
+    drain_file = tmp_path / "drain.json"
+    drain_file.write_text(json.dumps({"drains": [{"reason": "new kernel", "node": "vega-gpu"}]}))
+    pings, _ = capacity(CPU, GPU, drain_file=drain_file, **keys)
+
+    is_drained = {node: [t["key"] for t in (await pings.ping(node)).taints].count(DRAINED) for node in KEYS["Nodes"]}
+
+    assert is_drained == {"vega-cpu": 0, "vega-gpu": 1}

@@ -17,6 +17,8 @@ from dte.interlink.sidecars.slurm.refusals import Answer, answer_of, words_of
         "accounting/QOS policy (job submit limit, user's size and/or time limits)",
         'sbatch: error: Munge encode failed: Failed to access "/run/munge/munge.socket.2"',
         "ssh: connect to host login.example port 22: No route to host",
+        "sbatch: error: resolve_ctls_from_dns_srv: res_nsearch error\nsbatch: fatal: Could not establish a "
+        "configuration source",
     ],
 )
 def test_what_may_pass_later_is_again(words):
@@ -47,6 +49,10 @@ def test_policy_without_a_submit_limit_is_policy():
     )
 
     assert answer_of(words) is Answer.POLICY
+
+
+def test_an_account_that_the_controller_cannot_look_up_now_is_a_matter_of_policy():
+    assert answer_of("sbatch: error: Batch job submission failed: Invalid user id") is Answer.POLICY
 
 
 def test_words_are_all_lines_of_standard_error():

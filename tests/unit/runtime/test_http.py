@@ -41,6 +41,17 @@ async def test_an_error_is_an_answer_with_its_text(error: Exception, status: int
     await client.close()
 
 
+async def test_an_own_wish_for_the_next_try_reaches_the_caller() -> None:
+    async def handler(_: web.Request) -> web.Response:
+        raise Unavailable("drained", retry_after_s=59.5)
+
+    app = application()
+    app.router.add_get("/", handler)
+    client = await client_of(app)
+    assert (await client.get("/")).headers["Retry-After"] == "60"
+    await client.close()
+
+
 async def test_a_bug_is_a_500_without_its_stack() -> None:
     async def handler(_: web.Request) -> web.Response:
         raise ZeroDivisionError("secret detail")

@@ -20,11 +20,7 @@ class Expired(Unavailable):
 
 
 class SiteUnavailable(Unavailable):
-    """The site, or the way to it, does not serve now; `retry_after_s` is its own wish, None without one."""
-
-    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
-        super().__init__(message)
-        self.retry_after_s = retry_after_s
+    """The site, or the way to it, does not serve now; `retry_after_s` is its own wish."""
 
 
 class NoWatch(Unavailable):

@@ -2,71 +2,91 @@
 
 from __future__ import annotations
 
-import asyncio
 import shlex
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
 from typing import Any, Final
 
 from dte.interlink.wire import Ping, decode_ping
 from dte.runtime.commands import run_command
-from dte.runtime.errors import BadOutput, Refused, Unavailable
+from dte.runtime.errors import Refused, Unavailable
 
 from .batch import BatchSystem
+from .drain import DrainFile
 from .parse import NodeLine
 from .refusals import words_of
+from .remembered import Remembered
 from .settings import NodeSettings, SlurmSettings, TaintSettings
 
-KEEP_S: Final = 60.0
-"""Totals change when somebody changes the cluster: one sinfo a minute is plenty."""
-DRAINED_TAINT: Final = TaintSettings(Key="virtual-node.interlink/drained", Value="true", Effect="NoSchedule")
+Clock = Callable[[], float]
+
+DRAINED: Final[Mapping[str, str]] = MappingProxyType(
+    {"key": "virtual-node.interlink/drained", "value": "true", "effect": "NoSchedule"}
+)
 
 _OUT_OF_USE: Final = frozenset({"down", "drain", "drng", "fail", "failg", "futr", "maint", "unk", "err"})
 """Compact node states in which no new job starts (sinfo(1), NODE STATE CODES)."""
 
 
 class Capacity:
-    """Answers pings; the batch system is asked once a minute for all virtual nodes."""
+    """Answers pings from memory; the batch system, or the site's script, is asked once a minute for all callers."""
 
     def __init__(
-        self, settings: SlurmSettings, batch: BatchSystem, *, clock: Callable[[], float] = time.monotonic
+        self,
+        settings: SlurmSettings,
+        batch: BatchSystem,
+        drains: DrainFile,
+        *,
+        clock: Clock = time.monotonic,
+        wall_clock: Clock = time.time,
     ) -> None:
         self._settings = settings
         self._batch = batch
-        self._clock = clock
-        self._lines: tuple[NodeLine, ...] = ()
-        self._seen_at: float | None = None
-        self._asking = asyncio.Lock()
+        self._drains = drains
+        self._wall_clock = wall_clock
+        self._lines = Remembered(self._node_lines, clock=clock)
+        self._script = Remembered(self._ask_script, clock=clock)
 
     async def ping(self, node_name: str) -> Ping:
         """The state of a virtual node; an empty name means all that stands behind this sidecar.
 
         Raises Refused for a node that is not configured here, Unavailable while the batch system does not answer.
         """
-        settings = self._settings
-        node = settings.nodes.get(node_name)
-        if node is None and node_name and settings.nodes:
-            raise Refused(f"virtual node {node_name!r} is not served here; nodes are: {', '.join(settings.nodes)}")
-        if settings.resource_script_path is not None:
-            return await self._ask_script(settings.resource_script_path)
-        lines = _behind(await self._node_lines(), _partitions(settings, node))
-        taints = [*settings.taints, *(node.taints if node else ())]
+        node = self._settings.nodes.get(node_name)
+        if node is None and node_name and self._settings.nodes:
+            nodes = ", ".join(self._settings.nodes)
+            raise Refused(f"virtual node {node_name!r} is not served here; nodes are: {nodes}")
+        ping = await (self._ask_slurm(node) if self._settings.resource_script_path is None else self._script.get())
+        taints = list(ping.taints if ping.taints is not None else self._taints(node))
+        is_drained = await self._drains.holding(node_name, now=self._wall_clock()) is not None
+        if is_drained and DRAINED not in taints:
+            taints.append(DRAINED)
+        return replace(ping, taints=tuple(taints))
+
+    async def close(self) -> None:
+        """Give up what is being asked."""
+        await self._lines.close()
+        await self._script.close()
+
+    async def _ask_slurm(self, node: NodeSettings | None) -> Ping:
+        lines = _behind(await self._lines.get(), _partitions(self._settings, node))
+        taints = self._taints(node)
         if not any(is_usable(line) for line in lines):
-            taints.append(DRAINED_TAINT)
-        return Ping("ok", resources(lines, settings), tuple(_wire_taint(taint) for taint in taints))
+            taints = [*taints, DRAINED]
+        return Ping("ok", resources(lines, self._settings), tuple(taints))
+
+    def _taints(self, node: NodeSettings | None) -> list[Mapping[str, str]]:
+        return [_wire_taint(taint) for taint in (*self._settings.taints, *(node.taints if node else ()))]
 
     async def _node_lines(self) -> tuple[NodeLine, ...]:
-        async with self._asking:
-            if self._seen_at is None or self._clock() - self._seen_at >= KEEP_S:
-                try:
-                    self._lines = await self._batch.nodes(_partitions(self._settings, None))
-                except BadOutput as e:
-                    raise Unavailable(str(e)) from e
-                self._seen_at = self._clock()
-        return self._lines
+        return await self._batch.nodes(_partitions(self._settings, None))
 
-    async def _ask_script(self, command: str) -> Ping:
-        completed = await run_command(shlex.split(command), timeout_s=self._settings.poll_timeout_s)
+    async def _ask_script(self) -> Ping:
+        assert self._settings.resource_script_path is not None, "asked only where there is one"
+        words = shlex.split(self._settings.resource_script_path)
+        completed = await run_command(words, timeout_s=self._settings.poll_timeout_s)
         if completed.status != 0:
             raise Unavailable(f"ResourceScriptPath failed: {words_of(completed.stderr, completed.status)}")
         return decode_ping(completed.stdout)

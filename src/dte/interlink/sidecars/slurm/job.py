@@ -27,6 +27,8 @@ class Job:
     files_read_at: float = 0.0
     """When its status file was last looked for, found or not."""
     queue: QueueJob | None = None
+    queue_seen_at: float = 0.0
+    """When the look began that `queue` comes from."""
     phase_since: float = 0.0
     """Since when the queue shows its present phase."""
     missing_since: float | None = None
@@ -39,6 +41,8 @@ class Job:
     """Not before then is the next try to end it."""
     has_leftovers: bool = False
     """It is over, and files that should then go (secrets, tokens) may still be there."""
+    is_rename_told: bool = False
+    """The log has it that the job runs under another name."""
     tidying_failed_at: float = 0.0
     """When files of it could not be removed, but in Unix seconds; 0: never."""
 
@@ -52,6 +56,21 @@ class Job:
         """Whether its state is told: while its submission is not settled nobody was told that there is a job."""
         return self.record.state is not State.INTENT
 
+    @property
+    def is_requeued(self) -> bool:
+        """Whether it waits in the queue again although it ran: put back by the site, under the same id.
+
+        The look must have begun after its files last changed: then the controller knew that it had started.
+        """
+        if self.files is None or self.files.finished_at is not None or self.queue is None:
+            return False
+        return phase_of(self.queue.state) is Phase.WAITING and self.queue_seen_at > self.files_changed_at
+
+    @property
+    def current_files(self) -> JobStatus | None:
+        """What its files say of the run that is under way or was the last; None: nothing yet."""
+        return None if self.is_requeued else self.files
+
     def see_files(self, files: JobStatus | None, now: float) -> None:
         """Take note of the status file as read at `now`; None: there is none."""
         if files is not None and files != self.files:
@@ -64,6 +83,7 @@ class Job:
         if self.queue is None or phase_of(self.queue.state) is not phase_of(queue.state):
             self.phase_since = now
         self.queue = queue
+        self.queue_seen_at = now
         self.missing_since = None
 
     def miss(self, now: float) -> None:
@@ -92,7 +112,7 @@ class Job:
         grace_s = 0.0 if deleting and final else grace_s
         lost_since = self.missing_since
         return Evidence(
-            files=self.files,
+            files=self.current_files,
             queue=self.queue,
             is_queue_trusted=self._had_time(self.phase_since, now, grace_s),
             is_lost=lost_since is not None and self._had_time(lost_since, now, grace_s),

@@ -46,7 +46,6 @@ class Poller:
         self._last_error = ""
         self._accounting_is_down = False
         self._bad_lines: set[str] = set()
-        self._renamed: set[str] = set()
         self.has_polled = False
         """Whether the queue was seen since the start."""
 
@@ -107,11 +106,14 @@ class Poller:
 
     def _see(self, job: Job, seen: QueueJob, begun_at: float) -> None:
         is_new_state = job.queue is None or job.queue.state != seen.state
+        was_requeued = job.is_requeued
         self._table.see_queue(job, seen, begun_at)
         if is_new_state and phase_of(seen.state) is Phase.UNKNOWN:
             log.warning("job_state_unknown", pod_uid=job.uid, job_id=seen.job_id, state=seen.state)
-        if seen.name != job.uid and job.uid not in self._renamed:
-            self._renamed.add(job.uid)
+        if job.is_requeued and not was_requeued:
+            log.warning("job_requeued", pod_uid=job.uid, job_id=seen.job_id, reason=seen.reason, hint="by the site")
+        if seen.name != job.uid and not job.is_rename_told:
+            job.is_rename_told = True
             log.warning("job_renamed", pod_uid=job.uid, job_id=seen.job_id, name=seen.name, hint="by a submit plugin")
         if job.is_file_behind():
             self._keeper.read_soon(job)

@@ -35,6 +35,8 @@ _AGAIN_TEXTS: Final = (
     "try again later",
     "temporarily unable to accept job",
     "communication connection failure",
+    "could not establish a configuration source",
+    "submissions disabled",
     # authentication: munged is not running here or there, clocks differ
     "munge",
     "protocol authentication error",
@@ -56,7 +58,11 @@ _AGAIN_TEXTS: Final = (
     "kex_exchange_identification",
 )
 
-_POLICY_TEXTS: Final = ("job violates accounting/qos policy",)
+_POLICY_TEXTS: Final = (
+    "job violates accounting/qos policy",
+    # the account's name service may be down at the controller, or the account may be gone
+    "invalid user id",
+)
 
 
 def answer_of(words: str) -> Answer:

@@ -147,7 +147,7 @@ class SlurmSettings(Settings):
     squeue_path: Command = Field(default="squeue", alias="SqueuePath")
     """squeue, likewise."""
     sinfo_path: Command = Field(default="sinfo", alias="SinfoPath")
-    """sinfo, likewise. Asked once a minute when the virtual kubelet pings."""
+    """sinfo, likewise. Asked at most once a minute, when the virtual kubelet pings."""
     sacct_path: Command = Field(default="sacct", alias="SacctPath")
     """sacct, likewise. A site without accounting needs none."""
     slurm_account: str = Field(default="", alias="SlurmAccount")
@@ -165,7 +165,7 @@ class SlurmSettings(Settings):
     taints: tuple[TaintSettings, ...] = Field(default=(), alias="Taints")
     """Taints that ping reports for every virtual node."""
     resource_script_path: Command | None = Field(default=None, alias="ResourceScriptPath")
-    """Program that prints the answer to a ping (JSON), instead of sinfo and Taints."""
+    """Program that prints the answer to a ping (JSON), instead of sinfo; without `taints` in it Taints hold."""
     max_jobs: int = Field(default=1000, alias="MaxJobs", ge=1, le=1_000_000)
     """Jobs that are not over; more are told to come again. Ping reports it as the node's pods."""
     command_prefix: str = Field(default="", alias="CommandPrefix")
@@ -194,6 +194,8 @@ class SlurmSettings(Settings):
     """Seconds that a job's files may lag behind the queue. Raise it on a slow shared file system."""
     file_timeout_s: float = Field(default=15.0, alias="FileTimeout", ge=1, le=300)
     """Seconds that a file operation may take before the file system counts as hung."""
+    drain_file: Path = Field(default=Path("/var/lib/dte/drain.json"), alias="DrainFile")
+    """While it says so no new job is taken (see "Drain"). A file that is not there drains nothing."""
     file_events: Literal["auto", "always", "never"] = Field(default="auto", alias="FileEvents")
     """Whether file events tell of ends. `auto`: where the job root's file system is a local one, which hears of every
     write; elsewhere notices are listed once a second. `always`: on a network file system that hears of them, too."""

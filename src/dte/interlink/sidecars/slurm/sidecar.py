@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import getpass
 from collections.abc import AsyncIterator, Sequence
 
 from dte.interlink import pods
@@ -15,6 +16,7 @@ from dte.runtime.unfinished import Unfinished
 
 from .batch import BatchSystem
 from .capacity import Capacity
+from .drain import DrainFile
 from .keeper import Keeper
 from .notice_watch import FileEvents, NoticeWatch
 from .owner import release_root, take_root
@@ -42,8 +44,9 @@ class SlurmSidecar:
         )
         self.poller = Poller(self.table, self.keeper, batch, interval_s=settings.poll_interval_s)
         self.stopper = Stopper(self.table, self.poller, batch)
-        self._submitter = Submitter(settings, self.table, self.poller, batch)
-        self._capacity = Capacity(settings, batch)
+        drains = DrainFile(settings.drain_file, getpass.getuser(), self._pool)
+        self._submitter = Submitter(settings, self.table, self.poller, batch, drains)
+        self._capacity = Capacity(settings, batch, drains)
         self._unfinished = Unfinished()
 
     @property
@@ -65,6 +68,7 @@ class SlurmSidecar:
         finally:
             # After a fault, too: the next owner must find the id of a job that is being submitted.
             await self._unfinished.settled()
+            await self._capacity.close()
             await self._pool.run(release_root, root, me)
             self._pool.close()
 
@@ -83,8 +87,7 @@ class SlurmSidecar:
 
     async def ping(self, node_name: str) -> Ping:
         """See Capacity.ping."""
-        # To the end: where sinfo is slower than callers are patient, the next one finds the answer.
-        return await self._unfinished.run(self._capacity.ping(node_name))
+        return await self._capacity.ping(node_name)
 
     async def log(self, request: LogRequest) -> AsyncIterator[bytes]:
         """The log of a container. Raises NotFound for a pod that is not known, or deleted, or in another namespace."""

@@ -110,14 +110,14 @@ class Stopper:
         job.stop_is_under_way = True
         try:
             # A job that wrote its status file has started: one command less.
-            await (self._batch.stop if job.files is None else self._batch.signal)(job.record.job_id)
+            await (self._batch.stop if job.current_files is None else self._batch.signal)(job.record.job_id)
         finally:
             job.stop_is_under_way = False
         now = self._table.clock()
         if job.stop_sent_at is None:
             job.stop_sent_at = now
         # A job that has not written its status file yet may not have been there to hear the signal: ask again.
-        job.next_stop_at = now + RETRY_S if job.files is None else self._grace_end(job)
+        job.next_stop_at = now + RETRY_S if job.current_files is None else self._grace_end(job)
 
     def _is_grace_over(self, job: Job) -> bool:
         return job.stop_sent_at is not None and self._table.clock() >= self._grace_end(job)

@@ -13,6 +13,7 @@ from dte.interlink.wire import CreateAnswer, Creator, PluginCreate
 from dte.runtime.errors import Conflict, Malformed, Refused, Unavailable
 
 from .batch import BatchSystem, PolicyLimit, Submission
+from .drain import DrainFile
 from .job import Job
 from .life import Event, State, moved
 from .matching import QueueIndex, job_to_adopt
@@ -33,11 +34,14 @@ DEFAULT_GRACE_PERIOD_S = 30
 class Submitter:
     """Turns create requests into jobs. Safe to call twice, concurrently, and after a crash at any point."""
 
-    def __init__(self, settings: SlurmSettings, table: JobTable, poller: Poller, batch: BatchSystem) -> None:
+    def __init__(
+        self, settings: SlurmSettings, table: JobTable, poller: Poller, batch: BatchSystem, drains: DrainFile
+    ) -> None:
         self._settings = settings
         self._table = table
         self._poller = poller
         self._batch = batch
+        self._drains = drains
 
     async def create(self, request: PluginCreate, *, owner_id: str, creator: Creator | None) -> CreateAnswer:
         """The job of a pod: the one there is, else a new one.
@@ -71,6 +75,7 @@ class Submitter:
             self._table.require_room(self._settings.max_jobs)
         elif await self._find_submitted(job):
             return CreateAnswer(uid, job.record.job_id)
+        await self._drains.require_open(pods.node_name(request.pod), now=self._table.wall_clock())
         plan, options = self._plan(request)
         job = await self._intend(job, request, plan, owner_id=owner_id, creator=creator)
         await self._submit(job, options)
