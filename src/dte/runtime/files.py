@@ -47,6 +47,18 @@ def sync_directory(path: Path) -> None:
         os.close(descriptor)
 
 
+Stamp = tuple[int, int, int]
+
+
+def stamp(path: Path) -> Stamp | None:
+    """What differs once the file was replaced or written; None when there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
 def open_regular(path: Path) -> int:
     """A descriptor to read `path` with, where somebody else may have put something in the file's place.
 

@@ -11,6 +11,7 @@ import structlog
 from aiohttp import web
 
 from dte.runtime.errors import ConfigError
+from dte.runtime.files import Stamp, stamp
 from dte.runtime.settings import TlsSettings
 
 log = structlog.get_logger()
@@ -94,16 +95,8 @@ def _files(tls: TlsSettings) -> list[Path]:
     return [path for path in (tls.cert_file, tls.key_file, tls.ca_cert_file) if path is not None]
 
 
-def _stamps(tls: TlsSettings) -> list[tuple[int, int, int] | None]:
-    return [_stamp(path) for path in _files(tls)]
-
-
-def _stamp(path: Path) -> tuple[int, int, int] | None:
-    try:
-        stat = path.stat()
-    except OSError:
-        return None
-    return stat.st_ino, stat.st_size, stat.st_mtime_ns
+def _stamps(tls: TlsSettings) -> list[Stamp | None]:
+    return [stamp(path) for path in _files(tls)]
 
 
 def peer_identity(request: web.Request) -> PeerIdentity | None:

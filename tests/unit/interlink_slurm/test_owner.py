@@ -4,8 +4,9 @@ from dataclasses import replace
 import msgspec
 import pytest
 
-from dte.interlink.sidecars.slurm.owner import OWNER_FILE, release_root, start_time, take_root, this_process
+from dte.interlink.sidecars.slurm.owner import OWNER_FILE, release_root, take_root
 from dte.runtime.errors import ConfigError
+from dte.runtime.process_identity import start_time, this_process
 
 
 def write_owner(root, **changes):

@@ -6,11 +6,19 @@ from typing import Any
 from dte.interlink.virtual_kubelet.downward import Place
 from dte.interlink.virtual_kubelet.pod_status import Moment
 from dte.interlink.wire import PodStatus
+from dte.runtime.process_identity import ProcessIdentity
 
 UID = "45664d6c-d131-4249-bf8c-0fe5c2a8be0b"
 T0 = "2026-01-01T10:00:00Z"
 T1 = "2026-01-01T10:01:00Z"
 PLACE = Place(host_ip="192.0.2.10", pod_ip="127.0.0.1", allocatable={"cpu": "64", "memory": "256Gi"})
+
+OUTLASTING = [
+    {"key": f"node.kubernetes.io/{name}", "operator": "Exists", "effect": "NoExecute"}
+    for name in ("not-ready", "unreachable")
+]
+"""Tolerations that need no change."""
+ME = ProcessIdentity("federation", "boot", 1000, 5, "pid:[1]")
 
 
 def moment(now: str = T0) -> Moment:
@@ -23,6 +31,7 @@ def pod(*names: str, init: tuple[str, ...] = (), name: str = "p", uid: str = UID
         "nodeName": "vk",
         "containers": [{"name": item, "image": "img"} for item in names or ("c",)],
         "initContainers": [{"name": item, "image": "img"} for item in init],
+        "tolerations": OUTLASTING,
     }
     return {
         "metadata": {"name": name, "namespace": "ns", "uid": uid, **more.get("metadata", {})},

@@ -40,6 +40,11 @@ class FakeClock:
     def monotonic(self) -> float:
         return self.now - START
 
+    @property
+    def is_waited_for(self) -> bool:
+        """Whether anybody waits for time to pass."""
+        return bool(self._sleepers)
+
     async def wait(self, event: asyncio.Event, timeout_s: float | None) -> None:
         alarm = asyncio.Event()
         if timeout_s is not None:
@@ -142,6 +147,14 @@ class FakeCluster:
         after = {**there, "metadata": meta, "status": {**there["status"], **patch["status"]}}
         self.apply(after)
         return after
+
+    async def set_tolerations(self, pod: pods.Pod, tolerations: Any) -> None:
+        self._check()
+        there = self.pods.get(pods.pod_uid(pod))
+        if there is None:
+            raise NotFound("no such pod")
+        self.writes.append("tolerations")
+        self.apply({**there, "spec": {**there["spec"], "tolerations": tolerations}})
 
     async def remove_pod(self, pod: pods.Pod) -> None:
         self._check()
@@ -278,6 +291,8 @@ class FakeNodes:
         self.node: dict[str, Any] | None = None
         self.lease: dict[str, Any] | None = None
         self.writes: list[str] = []
+        self.fail_with: Exception | None = None
+        """Raised by every call about the lease while it is set."""
 
     async def get_node(self) -> dict[str, Any] | None:
         return copy.deepcopy(self.node)
@@ -317,19 +332,33 @@ class FakeNodes:
         return copy.deepcopy(node)
 
     async def get_lease(self) -> dict[str, Any] | None:
+        self._check()
         return copy.deepcopy(self.lease)
 
     async def create_lease(self, lease: Any) -> dict[str, Any]:
+        self._check()
+        if self.lease is not None:
+            raise Conflict("the lease exists")
         self.writes.append("create lease")
-        self.lease = dict(lease)
-        return lease
+        self.lease = copy.deepcopy({**lease, "metadata": {**lease["metadata"], "resourceVersion": "1"}})
+        return copy.deepcopy(self.lease)
 
     async def patch_lease(self, patch: Any) -> dict[str, Any]:
+        self._check()
         if self.lease is None:
             raise NotFound("no such lease")
+        meta = self.lease["metadata"]
+        if patch["metadata"]["resourceVersion"] != meta["resourceVersion"]:
+            raise Conflict("the object has been modified")
         self.writes.append("renew lease")
-        self.lease = {**self.lease, "spec": dict(patch["spec"])}
-        return self.lease
+        annotations = {**meta.get("annotations", {}), **patch["metadata"]["annotations"]}
+        meta["annotations"] = {name: value for name, value in annotations.items() if value is not None}
+        self.lease["spec"] = {**self.lease["spec"], **patch["spec"]}
+        return self._touched(self.lease)
+
+    def _check(self) -> None:
+        if self.fail_with is not None:
+            raise self.fail_with
 
 
 GONE = Expired("too old resource version")

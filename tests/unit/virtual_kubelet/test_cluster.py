@@ -190,3 +190,32 @@ async def test_a_renewal_that_is_lost_is_given_up_while_there_is_time_for_anothe
         with pytest.raises(Unavailable, match="about the lease"):
             await cluster.patch_lease({"spec": {}})
         stop.set()
+
+
+async def test_a_watch_that_may_be_dead_is_ended_and_can_be_made_again():
+    stop = asyncio.Event()
+
+    async def handler(request):
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(line("ADDED", pod(metadata={"resourceVersion": "8"})))
+        await stop.wait()
+        return response
+
+    async with cluster_with(handler) as (cluster, _):
+        changes = cluster.watch_pods("7")
+        assert (await anext(changes)).resource_version == "8"
+        cluster.renew_watch()
+        with pytest.raises(Unavailable):
+            async with asyncio.timeout(5):
+                await anext(changes)
+        stop.set()
+
+
+async def test_tolerations_are_patched_whole_and_for_this_pod_alone():
+    async with cluster_with(answering(200, {})) as (cluster, seen):
+        await cluster.set_tolerations(pod(), [{"operator": "Exists"}])
+    method, path, headers, body = seen[0]
+    assert (method, path) == ("PATCH", "/api/v1/namespaces/ns/pods/p")
+    assert headers["Content-Type"] == "application/merge-patch+json"
+    assert json.loads(body) == {"metadata": {"uid": UID}, "spec": {"tolerations": [{"operator": "Exists"}]}}

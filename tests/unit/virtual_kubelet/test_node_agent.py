@@ -1,14 +1,20 @@
 """The node object through starts, outages and what a site says of itself."""
 
+import asyncio
+from dataclasses import replace
+
 import pytest
 
 from dte.interlink.virtual_kubelet.conditions import find_condition
 from dte.interlink.virtual_kubelet.events import EventRecorder
+from dte.interlink.virtual_kubelet.lease import HeldByAnother, NodeLease
 from dte.interlink.virtual_kubelet.node_agent import NodeAgent
 from dte.interlink.virtual_kubelet.ports import PingAnswer
 from dte.interlink.virtual_kubelet.sweep import SweepHold
 from dte.interlink.wire import Ping
-from tests.unit.virtual_kubelet.fakes import FakeClock, FakeCluster, FakeNodes, FakeSite
+from dte.runtime.errors import Unavailable
+from tests.unit.virtual_kubelet.builders import ME
+from tests.unit.virtual_kubelet.fakes import FakeClock, FakeCluster, FakeNodes, FakeSite, settle
 
 RESOURCES = {"cpu": "128", "memory": "512Gi", "pods": "1000"}
 
@@ -23,10 +29,17 @@ class Setup:
         self.clock = FakeClock()
         self.agent = self.fresh()
 
-    def fresh(self):
+    def fresh(self, *, me=ME, alive=lambda _: False):
         events = EventRecorder(self.cluster, "vk", self.clock.time)
         self.hold = SweepHold()
-        return NodeAgent(self.nodes, self.site, events, self.clock, self.settings, "v0.1.0", self.hold)
+        self.recoveries = 0
+        lease = NodeLease(self.nodes, self.clock, node_name="vk", duration_s=40, me=me, alive=alive)
+        return NodeAgent(
+            self.nodes, self.site, events, self.clock, self.settings, "v0.1.0", lease, self.hold, self.recovered
+        )
+
+    def recovered(self):
+        self.recoveries += 1
 
     async def beat(self):
         """What happens each PingInterval."""
@@ -39,6 +52,15 @@ class Setup:
 
     def condition(self, kind):
         return find_condition(self.nodes.node["status"]["conditions"], kind)
+
+
+async def settled_run(agent):
+    """What an agent does at once; then its process dies."""
+    task = asyncio.create_task(agent.run())
+    await settle()
+    agent._give_back = settle
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 @pytest.fixture
@@ -225,13 +247,27 @@ async def test_a_taint_that_the_cluster_would_refuse_does_not_stop_the_rest(setu
     assert setup.taints().keys() == {"virtual-node.interlink/no-schedule", "site.example/maintenance"}
 
 
-async def test_the_lease_is_created_with_the_node_as_owner_then_renewed(setup):
+async def test_a_recovery_of_the_cluster_is_told_once(setup):
     await setup.agent.register()
-    await setup.agent.renew()
-    assert setup.nodes.lease["spec"]["leaseDurationSeconds"] == 40
-    assert setup.nodes.lease["metadata"]["ownerReferences"][0]["uid"] == "node-uid"
-    first = setup.nodes.lease["spec"]["renewTime"]
-    setup.clock.now += 10
-    await setup.agent.renew()
-    assert setup.nodes.lease["spec"]["renewTime"] > first
-    assert setup.nodes.writes[-2:] == ["create lease", "renew lease"]
+    task = asyncio.create_task(setup.agent.run())
+    await settle()
+    setup.nodes.fail_with = Unavailable("cut")
+    await setup.clock.advance(60)
+    assert setup.recoveries == 0
+    setup.nodes.fail_with = None
+    await setup.clock.advance(60)
+    assert setup.recoveries == 1
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_node_kept_by_another_process_is_left_alone_with_an_event(setup):
+    other = setup.fresh(me=replace(ME, pid=2))
+    await other.register()
+    await settled_run(other)
+    setup.agent = setup.fresh(alive=lambda _: True)
+    before = list(setup.nodes.writes)
+    with pytest.raises(HeldByAnother, match="kept by another virtual kubelet"):
+        await setup.agent.register()
+    assert setup.nodes.writes == before
+    assert setup.cluster.reasons() == ["NodeHeldByAnother"]

@@ -20,6 +20,8 @@ async def test_an_end_is_shown_without_a_question_and_without_time_passing(watch
 
 async def test_nobody_asks_while_the_stream_is_synced(watching):
     watching.cluster.apply(pod())
+    await settle()
+    watching.site.hub.publish(report(runs()))
     await watching.clock.advance(600)
     assert watching.site.rounds == []
 
@@ -79,6 +81,7 @@ async def test_a_site_without_stream_is_asked_in_rounds_and_tried_again_after_an
     assert len(running.site.rounds) == 6
     assert running.site.watches == 1
     running.site.hub = WatchHub()
+    running.site.hub.publish(report(runs()))
     await running.clock.advance(300)
     running.site.rounds.clear()
     await running.clock.advance(60)
@@ -200,3 +203,22 @@ async def test_a_tombstone_told_at_the_start_reaches_its_pod(watching):
     await settle()
     assert watching.status(UID)["phase"] == "Succeeded"
     assert watching.site.rounds == []
+
+
+async def test_a_pod_whose_job_the_site_lost_keeps_its_state_and_an_event_says_so(watching):
+    watching.cluster.apply(pod())
+    await settle()
+    watching.site.hub.publish(report(runs()))
+    await settle()
+    watching.site.hub.forget(UID)
+    await watching.clock.advance(600)
+    assert watching.status(UID)["phase"] == "Running"
+    assert watching.cluster.reasons() == ["JobUnknown"]
+
+
+async def test_a_pod_that_the_stream_never_named_is_asked_for(watching):
+    watching.cluster.apply(pod())
+    await settle()
+    watching.site.knows(report(ended()))
+    await watching.clock.advance(180)
+    assert watching.status(UID)["phase"] == "Succeeded"

@@ -7,7 +7,7 @@ they do not know, are not used. The only module that knows that library.
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -53,6 +53,9 @@ class Cluster:
         self._api = api
         self._node = node_name
         self._cluster_id = ""
+        self.is_login_refused = False
+        """The API server answered 401 since the last login."""
+        self._watch: aiohttp.ClientResponse | None = None
         # Writes for pods stand in line, so that a thousand changes at once cost time and not memory. Those for the
         # node do not: its lease must never wait.
         self._pod_writes = asyncio.Semaphore(POD_WRITES)
@@ -77,8 +80,10 @@ class Cluster:
         ]
         limits = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S, sock_read=WATCH_SILENCE_S)
         response = await self._send("GET", "/api/v1/pods", query=query, limits=limits)
+        self._watch = response
         try:
             if response.status != 200:
+                self._note_refusal(response.status)
                 raise _error(response.status, await response.read(), "watch pods")
             async for line in _lines(response):
                 yield _change(line)
@@ -87,6 +92,14 @@ class Cluster:
         finally:
             response.close()
 
+    def renew_watch(self) -> None:
+        """End the watch under way, so that it is made again from where it was.
+
+        After an outage its connection may be dead without anybody having said so, and stay silent for minutes.
+        """
+        if self._watch is not None:
+            self._watch.close()
+
     async def get_pod(self, namespace: str, name: str) -> KubeObject | None:
         return await self._get(_path(namespace, "pods", name))
 
@@ -94,6 +107,12 @@ class Cluster:
         path = _path(pods.namespace(pod), "pods", pods.name(pod)) + "/status"
         async with self._pod_writes:
             return without_history(await self._write("PATCH", path, patch, "pods/status", STRATEGIC))
+
+    async def set_tolerations(self, pod: pods.Pod, tolerations: Sequence[KubeObject]) -> None:
+        path = _path(pods.namespace(pod), "pods", pods.name(pod))
+        patch = {"metadata": {"uid": pods.pod_uid(pod)}, "spec": {"tolerations": tolerations}}
+        async with self._pod_writes:
+            await self._write("PATCH", path, patch, "pods", MERGE)
 
     async def remove_pod(self, pod: pods.Pod) -> None:
         body = {"gracePeriodSeconds": 0, "preconditions": {"uid": pods.pod_uid(pod)}}
@@ -163,6 +182,15 @@ class Cluster:
         self._cluster_id = self._cluster_id or found
         return found
 
+    async def use(self, api: ApiClient) -> None:
+        """Send requests with a new login from now on. Raises Unavailable when it does not lead to the same cluster."""
+        candidate = Cluster(api, self._node)
+        candidate._cluster_id = self._cluster_id
+        await candidate._check_cluster()
+        self._api = api
+        self.is_login_refused = False
+        self.renew_watch()
+
     async def _check_cluster(self) -> None:
         """Raises Unavailable where another cluster answers than at first: what it lacks is not gone from ours."""
         found = await self.cluster_id()
@@ -204,8 +232,12 @@ class Cluster:
         except (aiohttp.ClientError, TimeoutError) as error:
             raise Unavailable(f"{what}: the answer broke off: {_words(error)}") from error
         if response.status >= 400:
+            self._note_refusal(response.status)
             raise _error(response.status, data, what)
         return _decoded(data, what)
+
+    def _note_refusal(self, status: int) -> None:
+        self.is_login_refused = self.is_login_refused or status == 401
 
     async def _send(
         self,

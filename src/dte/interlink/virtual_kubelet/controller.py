@@ -77,7 +77,7 @@ class Controller:
         if record is not None:
             record.saw(pod)
             return
-        record = PodRecord(pod, predates_us=predates_us)
+        record = PodRecord(pod, predates_us=predates_us, outage_toleration=self._around.settings.outage_toleration_s)
         self._registry.add(record)
         self._site_news.introduce(record)
         group.create_task(self._work(record), name=f"pod {uid}")

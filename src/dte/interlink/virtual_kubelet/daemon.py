@@ -10,7 +10,8 @@ from dte.interlink.virtual_kubelet.cluster import Cluster
 from dte.interlink.virtual_kubelet.controller import Controller
 from dte.interlink.virtual_kubelet.events import EventRecorder
 from dte.interlink.virtual_kubelet.kubelet import kubelet_application
-from dte.interlink.virtual_kubelet.login import api_client
+from dte.interlink.virtual_kubelet.lease import NodeLease
+from dte.interlink.virtual_kubelet.login import api_client, follow_kubeconfig
 from dte.interlink.virtual_kubelet.node_agent import NodeAgent
 from dte.interlink.virtual_kubelet.pod_watch import PodWatch
 from dte.interlink.virtual_kubelet.registry import PodRegistry
@@ -21,6 +22,7 @@ from dte.interlink.virtual_kubelet.times import Clock, SystemClock
 from dte.interlink.virtual_kubelet.worker import Surroundings
 from dte.runtime.backoff import Backoff
 from dte.runtime.errors import Refused, Unavailable
+from dte.runtime.process_identity import is_alive, this_process
 from dte.runtime.service import Daemon, Listener, serve
 from dte.runtime.tls import client_context, server_context, watch_certificates
 
@@ -44,7 +46,18 @@ class VirtualKubelet:
         events = EventRecorder(cluster, settings.node_name, clock.time)
         version = f"v{importlib.metadata.version('intertwin-dte')}"
         hold = SweepHold()
-        self._agent = NodeAgent(cluster, site, events, clock, settings, version, hold)
+        me = this_process()
+        lease = NodeLease(
+            cluster,
+            clock,
+            node_name=settings.node_name,
+            duration_s=settings.lease_duration_s,
+            me=me,
+            alive=lambda other: is_alive(other, me),
+        )
+        self._agent = NodeAgent(
+            cluster, site, events, clock, settings, version, lease, hold, recovered=cluster.renew_watch
+        )
         self._watch = PodWatch(cluster, clock)
         around = Surroundings(
             pods=cluster,
@@ -107,11 +120,14 @@ async def run(settings: VirtualKubeletSettings) -> None:
                 token_file=settings.token_file,
             )
         )
-        kubelet = VirtualKubelet(Cluster(api, settings.node_name), site, settings, clock)
+        cluster = Cluster(api, settings.node_name)
+        kubelet = VirtualKubelet(cluster, site, settings, clock)
         background = {
             "virtual node": kubelet.run,
             "kubelet certificates": lambda: watch_certificates(kubelet_context, settings.kubelet_tls),
         }
+        if (kubeconfig := settings.kubeconfig_file) is not None:
+            background["kubeconfig"] = lambda: follow_kubeconfig(cluster, kubeconfig, clock)
         if interlink_context is not None and interlink_tls is not None:
             background["interLink certificates"] = lambda: watch_certificates(interlink_context, interlink_tls)
         app = kubelet_application(kubelet.registry, site, clock)

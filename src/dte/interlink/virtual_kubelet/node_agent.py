@@ -1,7 +1,9 @@
 """Keeps the Node object true: registers it, pings the site, renews the lease."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import os
+import socket
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -12,13 +14,14 @@ from dte.interlink.virtual_kubelet.amounts import same_amounts
 from dte.interlink.virtual_kubelet.conditions import same_conditions
 from dte.interlink.virtual_kubelet.downward import Place
 from dte.interlink.virtual_kubelet.events import EventRecorder
+from dte.interlink.virtual_kubelet.lease import HeldByAnother, NodeLease
 from dte.interlink.virtual_kubelet.notes import Note
 from dte.interlink.virtual_kubelet.ports import KubeObject, NodeStore, Site
 from dte.interlink.virtual_kubelet.settings import VirtualKubeletSettings
 from dte.interlink.virtual_kubelet.sweep import SweepHold, held_text
-from dte.interlink.virtual_kubelet.times import Clock, kube_micro_time, kube_time
+from dte.interlink.virtual_kubelet.times import Clock, kube_time
 from dte.interlink.wire import Ping
-from dte.runtime.errors import Conflict, NotFound, Refused, Unavailable
+from dte.runtime.errors import Conflict, Refused, Unavailable
 
 log = structlog.get_logger()
 
@@ -27,6 +30,7 @@ STATUS_PERIOD_S = 60.0
 LEASE_RENEWALS = 4
 """Renewals within the lease's duration."""
 RETRY_S = 2.0
+RELEASE_TIMEOUT_S = 2.0
 CONFLICT_TRIES = 3
 
 
@@ -41,8 +45,11 @@ class NodeAgent:
         clock: Clock,
         settings: VirtualKubeletSettings,
         version: str,
+        lease: NodeLease,
         hold: SweepHold | None = None,
+        recovered: Callable[[], None] = lambda: None,
     ) -> None:
+        """`recovered` is called when the cluster answers again after it did not."""
         self._store = store
         self._site = site
         self._events = events
@@ -56,7 +63,8 @@ class NodeAgent:
         self._shown: KubeObject = {}
         """The node as the cluster last showed it to us."""
         self._status_written_at = 0.0
-        self._lease: KubeObject | None = None
+        self._lease = lease
+        self._recovered = recovered
         self.is_registered = False
 
     def place(self) -> Place:
@@ -65,10 +73,12 @@ class NodeAgent:
         return Place(settings.internal_ip, settings.offloaded_pod_ip, self._capacity)
 
     async def register(self) -> None:
-        """Create the node, or take over the one that an earlier run left. Raises Unavailable, Refused.
+        """Create the node, or take over the one that an earlier run left.
 
-        The site is asked first, so that the node is complete from its first moment.
+        Raises HeldByAnother while another process keeps it, Unavailable, Refused. The site is asked first, so that
+        the node is complete from its first moment.
         """
+        await self._acquire()
         await self.ping()
         found = await self._store.get_node()
         if not self._is_up():
@@ -79,14 +89,33 @@ class NodeAgent:
         self.is_registered = True
         log.info("node_registered", node=self._settings.node_name, was_there=found is not None)
 
+    async def _acquire(self) -> None:
+        try:
+            await self._lease.acquire()
+        except HeldByAnother as error:
+            note = Note("NodeHeldByAnother", f"{socket.gethostname()} pid {os.getpid()}: {error}")
+            await self._events.record(self._node_reference(), note, kind="Node")
+            raise
+
     async def _create(self) -> KubeObject:
         ours = taints.configured_taints(self._settings)
         return await self._store.create_node(node.node_object(self._settings, ours))
 
     async def run(self) -> None:
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._ping_forever(), name="ping")
-            group.create_task(self._renew_forever(), name="lease")
+        """Until it is cancelled; the lease is then free for the next process. Raises TakenOver."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._ping_forever(), name="ping")
+                group.create_task(self._renew_forever(), name="lease")
+        finally:
+            await self._give_back()
+
+    async def _give_back(self) -> None:
+        try:
+            async with asyncio.timeout(RELEASE_TIMEOUT_S):
+                await self._lease.release()
+        except (TimeoutError, Unavailable, Refused) as error:
+            log.info("lease_not_given_back", error=str(error), hint="the next start looks whether this process lives")
 
     # The site
 
@@ -148,7 +177,7 @@ class NodeAgent:
         found = await self._store.get_node()
         if found is None:
             log.warning("node_missing", hint="somebody deleted the node; it is created again")
-            self._lease = None
+            self._lease.forget()
         self._shown = found or await self._create()
         await self._write_status()
         await self._write_metadata()
@@ -223,51 +252,20 @@ class NodeAgent:
     # The lease
 
     async def _renew_forever(self) -> None:
+        failures = 0
         while True:
             delay_s = self._settings.lease_duration_s / LEASE_RENEWALS
             try:
-                await self.renew()
+                await self._lease.renew(self._shown)
             except (Unavailable, Refused) as error:
                 delay_s = RETRY_S
+                failures += 1
                 log.warning("lease_not_renewed", error=str(error), retry_in_s=delay_s)
+            else:
+                if failures:
+                    self._recovered()
+                failures = 0
             await self._clock.wait(asyncio.Event(), delay_s)
-
-    async def renew(self) -> None:
-        """Say that the node lives; creates the lease when there is none."""
-        spec = {
-            "holderIdentity": self._settings.node_name,
-            "leaseDurationSeconds": self._settings.lease_duration_s,
-            "renewTime": kube_micro_time(self._clock.time()),
-        }
-        if self._lease is None:
-            self._lease = await self._store.get_lease()
-        if self._lease is None:
-            self._lease = await self._store.create_lease(self._new_lease(spec))
-            return
-        try:
-            self._lease = await self._store.patch_lease({"spec": spec})
-        except NotFound:
-            self._lease = None
-            raise
-
-    def _new_lease(self, spec: Mapping[str, Any]) -> KubeObject:
-        owner = {
-            "apiVersion": "v1",
-            "kind": "Node",
-            "name": self._settings.node_name,
-            "uid": pods.metadata(self._shown).get("uid"),
-        }
-        return {
-            "apiVersion": "coordination.k8s.io/v1",
-            "kind": "Lease",
-            "metadata": {
-                "name": self._settings.node_name,
-                "namespace": "kube-node-lease",
-                # With the node the lease goes: an orphan would make a later node of that name look alive.
-                "ownerReferences": [owner],
-            },
-            "spec": dict(spec),
-        }
 
 
 def _is_shown(before: Mapping[str, Any], status: Mapping[str, Any]) -> bool:

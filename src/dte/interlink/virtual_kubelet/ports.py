@@ -59,6 +59,10 @@ class PodStore(Protocol):
         """Raises NotFound when the pod is gone, Conflict when the name is another pod's now."""
         ...
 
+    async def set_tolerations(self, pod: Pod, tolerations: Sequence[KubeObject]) -> None:
+        """Replace the whole list. Raises as `patch_pod_status`; Refused when it would take one away."""
+        ...
+
     async def remove_pod(self, pod: Pod) -> None:
         """Delete the object at once, if it still is that pod; one that is gone already is fine."""
         ...
@@ -97,9 +101,13 @@ class NodeStore(Protocol):
 
     async def get_lease(self) -> KubeObject | None: ...
 
-    async def create_lease(self, lease: KubeObject) -> KubeObject: ...
+    async def create_lease(self, lease: KubeObject) -> KubeObject:
+        """Raises Conflict when there is one."""
+        ...
 
-    async def patch_lease(self, patch: KubeObject) -> KubeObject: ...
+    async def patch_lease(self, patch: KubeObject) -> KubeObject:
+        """Raises NotFound when there is none, Conflict when it is not of the version that the patch names."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

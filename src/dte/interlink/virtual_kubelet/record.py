@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass, field
+from typing import Any
 
 from dte.interlink import pods
 from dte.interlink.virtual_kubelet import pod_status
@@ -9,6 +10,7 @@ from dte.interlink.virtual_kubelet.kept import kept
 from dte.interlink.virtual_kubelet.pod_status import Moment, Status
 from dte.interlink.virtual_kubelet.status_change import JOB_ID_ANNOTATION, Change, change, wording_due_at
 from dte.interlink.virtual_kubelet.steps import Facts, Remote
+from dte.interlink.virtual_kubelet.tolerations import KEEP, Wish, wanted_tolerations
 from dte.interlink.wire import PodStatus
 
 UNNAMED_JOB = "unknown"
@@ -32,6 +34,9 @@ class PodRecord:
     is_job_id_saved: bool = field(init=False)
     is_gone: bool = False
     is_missed: bool = False
+    outage_toleration: Wish = KEEP
+    wanted_tolerations: list[dict[str, Any]] | None = field(init=False)
+    """What the pod's should be; None when they are right."""
     is_refused: bool = False
     is_stop_accepted: bool = False
     is_removal_sent: bool = False
@@ -50,6 +55,7 @@ class PodRecord:
         self.shown = self.wanted = pods.status(self.pod)
         self.job_id = pods.annotations(self.pod).get(JOB_ID_ANNOTATION)
         self.is_job_id_saved = self.job_id is not None
+        self.wanted_tolerations = wanted_tolerations(self.pod, self.outage_toleration)
         # A create may have been in flight when the one before us ended.
         self.may_have_job = self.predates_us or self.job_id is not None
         self._slim_down()
@@ -83,6 +89,7 @@ class PodRecord:
             is_removal_sent=self.is_removal_sent or pods.metadata(self.pod).get("deletionGracePeriodSeconds") == 0,
             remote=self.remote,
             is_status_due=self._is_status_due(now),
+            is_toleration_due=self.wanted_tolerations is not None,
             is_missed=self.is_missed,
         )
 
@@ -110,6 +117,9 @@ class PodRecord:
         """The watch showed the object as it is now."""
         was_terminal = self.is_terminal
         self.pod = pod
+        # Once they are right, what somebody makes of them later is his to say; and news from before our write is old.
+        if self.wanted_tolerations is not None:
+            self.wanted_tolerations = wanted_tolerations(pod, self.outage_toleration)
         self._slim_down()
         # Somebody else may end a pod (the garbage collector of terminated pods, an administrator); never back.
         if pods.is_terminal(pod) and not was_terminal:
@@ -193,6 +203,11 @@ class PodRecord:
         self.last_write_at = now
         self.writes += 1
         self._slim_down()
+
+    def tolerations_written(self) -> None:
+        """The cluster took the wanted ones."""
+        self.wanted_tolerations = None
+        self.writes += 1
 
     def _slim_down(self) -> None:
         # Nobody creates a pod any more that has a job or an end.

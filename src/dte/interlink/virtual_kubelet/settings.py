@@ -143,6 +143,11 @@ class VirtualKubeletSettings(Settings):
     ping_interval_s: float = Field(default=30.0, ge=1, le=600, alias="PingInterval")
     lease_duration_s: int = Field(default=40, ge=15, le=600, alias="LeaseDuration")
     """Seconds after which the cluster calls the node lost. Renewed every quarter of it."""
+    outage_toleration_s: Annotated[int, Field(ge=0)] | Literal["keep"] | None = Field(
+        default=None, alias="OutageTolerationSeconds"
+    )
+    """How long pods bear an outage of this daemon before the cluster deletes them: null for ever, or at least so many
+    seconds; `keep` leaves their tolerations as they are."""
     create_concurrency: int = Field(default=16, ge=1, le=256, alias="CreateConcurrency")
     """Creates, and likewise deletes, sent at once to the site."""
 

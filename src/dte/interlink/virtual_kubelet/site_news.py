@@ -1,11 +1,12 @@
 """News from the site to the pods' records: its stream of changes, and questions where there is none."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 
 import structlog
 
 from dte.interlink.virtual_kubelet import metrics
+from dte.interlink.virtual_kubelet.notes import Note
 from dte.interlink.virtual_kubelet.ports import NoWatch, SiteUnavailable
 from dte.interlink.virtual_kubelet.record import PodRecord
 from dte.interlink.virtual_kubelet.registry import PodRegistry
@@ -22,6 +23,8 @@ STEADY_S = 30.0
 """A stream that lived shorter counts as a failure, synced or not: one that breaks at once must not be hammered."""
 WATCH_AGAIN_S = 300.0
 """Between two tries at a site without a stream: it may have been upgraded."""
+UNTOLD_S = 60.0
+JOB_UNKNOWN = Note("JobUnknown", "the site no longer knows the pod's job; the state shown is what it last told")
 
 
 class SiteNews:
@@ -36,6 +39,8 @@ class SiteNews:
         self._mirror = around.mirror
         self._site_fails = False
         self._stream_fails = False
+        self._looked_at = around.clock.monotonic()
+        self._untold: Set[str] = frozenset()
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
@@ -122,14 +127,33 @@ class SiteNews:
         while True:
             await self._pause(self._around.settings.status_interval_s)
             self._registry.count_phases()
-            if self._mirror.is_current:
-                continue
             asked = [record for record in self._registry if record.awaits_status]
-            if asked:
+            if self._mirror.is_current:
+                await self._ask_for_untold(asked)
+            elif asked:
                 await self._round(asked)
 
-    async def _round(self, asked: Sequence[PodRecord]) -> None:
-        """One question for all pods. What fails or is left out keeps every state as it is."""
+    async def _ask_for_untold(self, awaited: Sequence[PodRecord]) -> None:
+        """Pods of whose jobs the stream has not spoken for a minute are asked for, and their owners told."""
+        now = self._around.clock.monotonic()
+        if now - self._looked_at < UNTOLD_S:
+            return
+        self._looked_at = now
+        untold = [record for record in awaited if self._mirror.get(record.uid) is None]
+        asked = [record for record in untold if record.uid in self._untold]
+        self._untold = {record.uid for record in untold}
+        known = await self._round(asked) if asked else None
+        if known is None:
+            return
+        for record in asked:
+            if record.uid not in known and record.awaits_status:
+                await self._around.events.record(record.pod, JOB_UNKNOWN)
+
+    async def _round(self, asked: Sequence[PodRecord]) -> Set[str] | None:
+        """One question for all pods. What fails or is left out keeps every state as it is.
+
+        The UIDs that the site knows; None when it did not answer, or not for all its parts.
+        """
         lines_before = {record.uid: record.lines_told for record in asked}
         try:
             answer = await self._around.site.statuses([record.pod for record in asked])
@@ -138,13 +162,14 @@ class SiteNews:
             if not self._site_fails:
                 log.warning("status_round_failed", pods=len(asked), error=str(error))
             self._site_fails = True
-            return
+            return None
         metrics.STATUS_ROUNDS.labels("answered").inc()
         if self._site_fails:
             log.info("status_rounds_back")
         self._site_fails = False
         for status in answer.statuses:
             self._hear(status, lines_before)
+        return {status.uid for status in answer.statuses} if answer.is_complete else None
 
     def _hear(self, status: PodStatus, lines_before: Mapping[str, int]) -> None:
         record = self._registry.get(status.uid)

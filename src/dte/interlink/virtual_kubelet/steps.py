@@ -38,6 +38,8 @@ class Facts:
     remote: Remote
     is_status_due: bool
     """The wanted status differs from the shown one, and may be written now."""
+    is_toleration_due: bool = False
+    """The pod would not outlast an outage of ours."""
     is_missed: bool = False
     """A complete list lacked the pod; nobody has looked for it itself yet."""
 
@@ -51,6 +53,8 @@ class Step(Enum):
     CREATE = "create"
     REPORT = "report"
     """Write the wanted status."""
+    TOLERATE = "tolerate"
+    """Change the pod's tolerations."""
     STOP = "stop"
     """Delete at the site."""
     AWAIT_END = "await_end"
@@ -79,7 +83,8 @@ def next_step(facts: Facts) -> Step:
     if facts.is_status_due:
         return Step.REPORT
     if facts.has_job or facts.is_refused:
-        return Step.WAIT
+        # Last: a cluster that does not allow it must not keep a pod from anything.
+        return Step.TOLERATE if facts.is_toleration_due and not facts.is_refused else Step.WAIT
     # A create of our own whose answer was lost is simply repeated: the site answers with the job there is.
     if facts.predates_us and facts.remote is Remote.UNASKED:
         return Step.LOOK_UP

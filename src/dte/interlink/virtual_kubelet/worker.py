@@ -75,6 +75,7 @@ class PodWorker:
             Step.LOOK_UP: self._look_up,
             Step.CREATE: self._create,
             Step.REPORT: self._report,
+            Step.TOLERATE: self._tolerate,
             Step.STOP: self._stop,
             Step.AWAIT_END: self._await_end,
             Step.REPORT_END: self._report_end,
@@ -210,6 +211,20 @@ class PodWorker:
         untold, self._untold = self._untold, ()
         for note in untold:
             await self._event(note)
+
+    async def _tolerate(self) -> None:
+        record = self._record
+        wanted = record.wanted_tolerations
+        assert wanted is not None, "the step is taken only while they are due"
+        try:
+            await self._around.pods.set_tolerations(record.pod, wanted)
+        except (NotFound, Conflict):
+            await self._confirm_gone()
+            return
+        except Refused as error:
+            # Somebody changed them since we saw the pod: the watch brings the new ones.
+            raise Unavailable(f"the pod's tolerations are not taken: {error}") from error
+        record.tolerations_written()
 
     async def _confirm(self) -> None:
         """Believe that the pod is gone only when a direct look agrees."""

@@ -1,0 +1,32 @@
+"""Processes told apart by what cannot be reused."""
+
+import os
+import subprocess
+from dataclasses import replace
+
+from dte.runtime.process_identity import is_alive, start_time, this_process
+
+
+def test_this_process_lives():
+    me = this_process()
+    assert me.pid == os.getpid()
+    assert me.started == start_time(os.getpid())
+    assert is_alive(me, me) is True
+
+
+def test_one_that_ended_does_not():
+    child = subprocess.Popen(["true"])
+    child.wait()
+    me = this_process()
+    assert is_alive(replace(me, pid=child.pid), me) is False
+
+
+def test_another_with_the_same_pid_is_not_it():
+    me = this_process()
+    assert is_alive(replace(me, started=me.started + 1), me) is False
+
+
+def test_of_another_boot_or_container_nothing_is_known():
+    me = this_process()
+    assert is_alive(replace(me, boot_id="other"), me) is None
+    assert is_alive(replace(me, pid_namespace="pid:[0]"), me) is None
