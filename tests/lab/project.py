@@ -5,6 +5,7 @@ written to the checkout.
 """
 
 import platform
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -62,11 +63,18 @@ def libraries(suite: str) -> Path:
                 f"--python-version={PYTHON_OF_SUITE[suite]}",
                 "--only-binary=:all:",
             ]
-            pins = f"--constraint={ROOT / 'tests' / 'requirements.txt'}"
-            _pip("install", "--target", str(directory), *for_target, pins, f"{wheel}[{EXTRAS}]")
+            pins = directory / "pins.txt"
+            pins.write_text(constraints((ROOT / "tests" / "requirements.txt").read_text()))
+            _pip("install", "--target", str(directory), *for_target, f"--constraint={pins}", f"{wheel}[{EXTRAS}]")
             wheel.unlink()
+            pins.unlink()
 
     return cached("python", f"{suite}-{libraries_key(suite)}", make)
+
+
+def constraints(requirements: str) -> str:
+    """The pins of a requirements file as pip takes them for constraints, which may name no extras."""
+    return re.sub(r"^([\w.-]+)\[[^\]]*\]", r"\1", requirements, flags=re.MULTILINE)
 
 
 def mounts(suite: str) -> list[str]:
