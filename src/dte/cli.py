@@ -18,6 +18,7 @@ class Component:
 
 
 COMPONENTS = {
+    "alise": Component("dte.alise.cli", "alise", "Links accounts of a site to identities of a federation."),
     "interlink-api": Component("dte.interlink.api.cli", "api", "The interLink API of a site: pods in, sidecars out."),
     "interlink-slurm": Component("dte.interlink.sidecars.slurm.cli", "slurm", "The sidecar of one Slurm account."),
     "site": Component("dte.site.cli", "site", "Set up, look at and remove the hosts of an inventory."),

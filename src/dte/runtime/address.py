@@ -1,5 +1,6 @@
 """Where a daemon listens or connects: a unix socket or a TCP port."""
 
+import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -42,3 +43,11 @@ def parse_address(text: str, default_port: int | None = None) -> Address:
     if not parts.hostname or port is None:
         raise ValueError("write host:port, https://host:port or unix:///path")
     return TcpAddress(parts.hostname, port)
+
+
+def is_loopback(host: str) -> bool:
+    """Does only this host reach it?"""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -17,6 +17,7 @@ from dte.runtime.settings import Loaded, Settings, load_settings
 log = structlog.get_logger()
 
 S = TypeVar("S", bound=Settings)
+T = TypeVar("T")
 ConfigFile = Annotated[Path, typer.Option("--config", help="The daemon's configuration file.", show_default=False)]
 
 EXIT_CONFIG = 78
@@ -25,8 +26,13 @@ EXIT_CONFIG = 78
 
 def read_settings(model: type[S], config: Path) -> S:
     """Settings of `config`, warnings logged; ends the program with EX_CONFIG and every problem on standard error."""
+    return read_loaded(lambda: load_settings(model, config))
+
+
+def read_loaded(load: Callable[[], Loaded[S]]) -> S:
+    """Like read_settings, for a file that `load` reads in its own format."""
     configure_logs()
-    loaded = _load_or_exit(model, config)
+    loaded = or_exit(load)
     for warning in loaded.warnings:
         log.warning("setting_unused", text=warning)
     return loaded.settings
@@ -34,7 +40,12 @@ def read_settings(model: type[S], config: Path) -> S:
 
 def check(model: type[S], config: Path) -> None:
     """`dte COMPONENT check`: print warnings and problems; exit 0 only when the daemon would start on this file."""
-    for warning in _load_or_exit(model, config).warnings:
+    check_loaded(lambda: load_settings(model, config), config)
+
+
+def check_loaded(load: Callable[[], Loaded[S]], config: Path) -> None:
+    """Like check, for a file that `load` reads in its own format."""
+    for warning in or_exit(load).warnings:
         typer.echo(f"warning: {warning}")
     typer.echo(f"{config}: ok")
 
@@ -56,9 +67,10 @@ async def _as_coroutine(serve: Callable[[], Awaitable[None]]) -> None:
     await serve()
 
 
-def _load_or_exit(model: type[S], config: Path) -> Loaded[S]:
+def or_exit(work: Callable[[], T]) -> T:
+    """What `work` returns; a ConfigError ends the program with EX_CONFIG and its problems on standard error."""
     try:
-        return load_settings(model, config)
+        return work()
     except ConfigError as error:
         _print_problems(error)
         raise typer.Exit(EXIT_CONFIG) from error

@@ -1,0 +1,218 @@
+"""The JSON routes, under `/api/v1`. Paths arrive raw: a segment is decoded here, never before it is split."""
+
+from collections.abc import Callable
+from urllib.parse import unquote
+
+import structlog
+from fastapi import APIRouter
+from sqlalchemy import Connection
+from starlette.requests import Request
+from starlette.responses import Response
+
+from dte import __version__
+from dte.alise import audit, keys, links, wire
+from dte.alise.core import Core
+from dte.alise.credentials import Unproven, bearer_of, credential_of, person_of_token, service_of_token
+from dte.alise.encoding import issuer_in, split_identity, subject_candidates
+from dte.alise.providers import Provider
+from dte.alise.rate import RateLimit
+from dte.alise.records import Mapping
+from dte.identity import canonical_issuer
+from dte.identity.tokens import is_jwt
+
+log = structlog.get_logger()
+
+PREFIX = "/api/v1"
+LookUp = Callable[[Connection], Mapping | None]
+
+
+class Api:
+    """The handlers. All answers are Response objects: bodies are fixed by contract, not by models."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        # The oracle without authentication, and whoever guesses keys: a good key is never slowed down.
+        self._validations = RateLimit(burst=20, per_s=0.2)
+        self._wrong_keys = RateLimit(burst=100, per_s=1.0)
+
+    async def mapping(self, request: Request, site: str, iss: str, sub: str) -> Response:
+        """The account that an external identity is linked to."""
+        issuer = issuer_in(iss, self._core.providers.digests)
+        return await self._look_up(request, site, issuer, sub, with_internal=False)
+
+    async def get_mappings(self, request: Request, site: str, identity: str) -> Response:
+        """Deprecated spelling of `mapping`, `SUB@ISS`; finds internal identities too."""
+        parts = split_identity(identity)
+        if parts is None:
+            return wire.not_found()
+        issuer = issuer_in(parts[1], self._core.providers.all_digests)
+        return await self._look_up(request, site, issuer, parts[0], with_internal=True)
+
+    async def _look_up(
+        self, request: Request, site_name: str, issuer: str | None, sub: str, *, with_internal: bool
+    ) -> Response:
+        credential = credential_of(request)
+        if credential is None:
+            return wire.key_missing()
+        site = self._site(site_name)
+        if site is None:
+            return wire.not_found()
+        subjects = subject_candidates(sub)
+        find = self._finder(site, issuer, subjects, with_internal=with_internal)
+        try:
+            if credential.is_token:
+                service = await service_of_token(self._core, site, credential.value)
+                mapping = await self._core.read(find)
+            else:
+                service, mapping = await self._with_key(request, site, credential.value, find)
+        except Unproven as unproven:
+            return unproven.answer
+        except links.Ambiguous as error:
+            log.warning("subject_ambiguous", site=site.name, issuer=issuer, error=str(error))
+            return wire.not_mapped()
+        found = None if mapping is None else mapping.account.subject
+        audit.log_lookup(
+            site=site.name, service=service, issuer=issuer or "unknown", subject=next(iter(subjects), ""), found=found
+        )
+        return wire.not_mapped() if mapping is None else self._answer(mapping, site)
+
+    def _finder(self, site: Provider, issuer: str | None, subjects: tuple[str, ...], *, with_internal: bool) -> LookUp:
+        def find(connection: Connection) -> Mapping | None:
+            if issuer is None or not subjects:
+                return None
+            found = links.find_by_external(
+                connection, site=site.name, site_issuer=site.issuer, issuer=issuer, subjects=subjects
+            )
+            if found is None and with_internal and issuer == site.issuer:
+                return links.find_by_internal(connection, site=site.name, issuer=issuer, subjects=subjects)
+            return found
+
+        return find
+
+    async def _with_key(self, request: Request, site: Provider, key: str, find: LookUp) -> tuple[str, Mapping | None]:
+        """Check the key and look up in one trip to the database. Raises Unproven."""
+        digest = self._core.key_hash.digest(key)
+        now = self._core.clock()
+
+        def work(connection: Connection) -> tuple[tuple[int, str] | None, Mapping | None]:
+            known = keys.find_key(connection, site.name, digest, now)
+            return (None, None) if known is None else (known, find(connection))
+
+        known, mapping = await self._core.read(work)
+        if known is None:
+            if not self._wrong_keys.take(request.state.client_address):
+                raise Unproven(wire.too_many())
+            raise Unproven(wire.key_invalid())
+        self._core.key_was_used(known[0])
+        return f"key {known[0]} {known[1]}", mapping
+
+    async def all_my_mappings(self, request: Request, site: str) -> Response:
+        """What is linked to the owner of the bearer token, an external or an internal identity."""
+        token = bearer_of(request)
+        if token is None:
+            return wire.error(401, "No authorization header", headers=wire.BEARER)
+        provider = self._site(site)
+        if provider is None:
+            return wire.error(404, "Invalid site name")
+        try:
+            claims = await person_of_token(self._core, token)
+        except Unproven as unproven:
+            return unproven.answer
+        issuer = canonical_issuer(str(claims["iss"]))
+        find = self._finder(provider, issuer, (str(claims["sub"]),), with_internal=True)
+        mapping = await self._core.read(find)
+        return wire.error(404, "No IDs linked") if mapping is None else self._answer(mapping, provider)
+
+    async def get_apikey(self, request: Request, site: str, name: str = "") -> Response:
+        """Make a key for a service; the caller needs the administrator's entitlement. `name` is the service's."""
+        token = bearer_of(request)
+        if token is None:
+            return wire.unauthenticated("No authorization header")
+        provider = self._site(site)
+        if provider is None:
+            return wire.not_found()
+        if not is_jwt(token):
+            return wire.Json({"detail": "The access token is not a JSON Web Token of a configured provider"}, 400)
+        try:
+            claims = await person_of_token(self._core, token)
+        except Unproven as unproven:
+            return unproven.answer
+        if not await self._core.is_administrator(provider, claims, token):
+            return wire.Json({"detail": "Not authorised"}, 401)
+        actor = f"{claims['iss']} {claims['sub']}"
+        origin = audit.Origin(provider.name, actor, request.state.client_address, request.state.request_id)
+        key = await self.make_key(origin, name=_name(name) or f"made by {claims.get('email') or claims['sub']}")
+        return wire.Json({"apikey": key}, headers={"Cache-Control": "no-store"})
+
+    async def make_key(self, origin: audit.Origin, *, name: str, lifetime_days: int | None = None) -> str:
+        """A new key, on disk before it is told. Without `lifetime_days` the configured one; 0 is without end."""
+        key, now = keys.new_key(), self._core.now
+        days = self._core.settings.server.key_lifetime_days if lifetime_days is None else lifetime_days
+        expires_at = now + days * 86400 if days else None
+        digest = self._core.key_hash.digest(key)
+
+        def work(connection: Connection) -> None:
+            made = keys.add_key(
+                connection, site=origin.site, name=name[:255], digest=digest, created_by=origin.actor[:512], now=now,
+                expires_at=expires_at,
+            )  # fmt: skip
+            audit.record(connection, origin, "key_create", f"key {made.id} {made.name}", now)
+
+        await self._core.write(work)
+        return key
+
+    async def validate_apikey(self, request: Request, site: str, apikey: str) -> Response:
+        """Is this a good key? Without authentication, and so a few times a minute only."""
+        provider = self._site(site)
+        if provider is None:
+            return wire.not_found()
+        if not self._validations.take(request.state.client_address):
+            return wire.too_many()
+        digest = self._core.key_hash.digest(unquote(apikey)[:512])
+        now = self._core.clock()
+        known = await self._core.read(lambda connection: keys.find_key(connection, provider.name, digest, now))
+        return wire.Json({"apikey": known is not None}, headers={"Cache-Control": "no-store"})
+
+    async def authenticated(self, request: Request) -> Response:
+        """Is the bearer token good?"""
+        token = bearer_of(request)
+        if token is None:
+            return wire.Json({"detail": "Not authenticated"}, 401, headers=wire.BEARER)
+        try:
+            await person_of_token(self._core, token)
+        except Unproven as unproven:
+            return unproven.answer
+        return wire.Json("This worked: there was a valid login")
+
+    async def supported_issuers(self) -> Response:
+        """The providers whose identities can be linked, and the sites."""
+        return wire.Json(wire.supported_issuers_body(self._core.providers))
+
+    async def version(self) -> Response:
+        """Of this server."""
+        return wire.Json(__version__)
+
+    def _site(self, raw: str) -> Provider | None:
+        return self._core.providers.site(unquote(raw))
+
+    def _answer(self, mapping: Mapping, site: Provider) -> Response:
+        return wire.Json(wire.mapping_body(mapping, site, self._core.providers), headers=wire.ANSWER_HEADERS)
+
+
+def _name(text: str) -> str:
+    return "".join(char for char in text if char.isprintable())[:255].strip()
+
+
+def api_router(api: Api) -> APIRouter:
+    """The routes in the order in which they are tried."""
+    router = APIRouter(prefix=PREFIX)
+    target = "/target/{site}"
+    router.add_api_route(f"{target}/mapping/issuer/{{iss}}/user/{{sub}}", api.mapping)
+    router.add_api_route(f"{target}/get_apikey", api.get_apikey)
+    router.add_api_route(f"{target}/validate_apikey/{{apikey}}", api.validate_apikey)
+    router.add_api_route("/authenticated", api.authenticated)
+    router.add_api_route("/alise/supported_issuers", api.supported_issuers)
+    router.add_api_route("/version", api.version)
+    router.add_api_route("/{site}/get_mappings/{identity}", api.get_mappings, deprecated=True)
+    router.add_api_route("/{site}/all_my_mappings_raw", api.all_my_mappings)
+    return router

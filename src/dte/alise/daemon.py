@@ -1,0 +1,61 @@
+"""ALISE's life: opens database and providers, serves, closes them."""
+
+import ssl
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from dte.alise.api import PREFIX
+from dte.alise.application import alise_app, error_answer
+from dte.alise.core import Core
+from dte.alise.opened import opened_core
+from dte.alise.settings import AliseSettings
+from dte.runtime.errors import ConfigError
+from dte.runtime.service import Daemon, Listener, serve
+from dte.runtime.settings import TlsSettings
+from dte.runtime.tls import load_certificates, server_context, watch_certificates
+from dte.runtime.web import Limits, UvicornServer, in_shell
+from dte.runtime.web.raw_path import with_raw_path
+
+log = structlog.get_logger()
+
+
+async def serve_alise(settings: AliseSettings) -> None:
+    """Run until SIGTERM or SIGINT. Raises ConfigError for what the operator must mend."""
+    tls = settings.server.tls()
+    context = server_context(tls) if tls else None
+    async with opened_core(settings) as core:
+        app = with_raw_path(alise_app(core), f"{PREFIX}/")
+        limits = Limits(requests=settings.server.max_requests)
+        server = UvicornServer(in_shell(app, limits=limits, error_answer=error_answer(core)))
+        await serve(
+            Daemon(
+                name="alise",
+                listeners=[Listener(server, settings.server.address(), context)],
+                admin=settings.server.admin(),
+                background=_loops(core, context, tls),
+                reload=lambda: _reload(context, tls),
+                stop_timeout_s=settings.server.stop_timeout_s,
+            )
+        )
+
+
+def _loops(
+    core: Core, context: ssl.SSLContext | None, tls: TlsSettings | None
+) -> dict[str, Callable[[], Awaitable[None]]]:
+    loops: dict[str, Callable[[], Awaitable[None]]] = {"write key uses": core.write_key_uses_forever}
+    if context is not None and tls is not None:
+        loops["watch certificates"] = lambda: watch_certificates(context, tls)
+    return loops
+
+
+def _reload(context: ssl.SSLContext | None, tls: TlsSettings | None) -> None:
+    """SIGHUP: certificates at once; any other change of the file needs a restart, which loses no request."""
+    if context is None or tls is None:
+        return
+    try:
+        load_certificates(context, tls)
+    except ConfigError as error:
+        log.warning("certificate_not_replaced", error=str(error))
+    else:
+        log.info("certificate_replaced")
