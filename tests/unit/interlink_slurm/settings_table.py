@@ -16,7 +16,13 @@ from dte.interlink.sidecars.slurm import settings
 from dte.runtime.settings import Settings
 
 PAGE = Path(__file__).parents[3] / "docs" / "interlink-slurm.md"
-MODELS = (settings.SlurmSettings, settings.FlavorSettings, settings.NodeSettings, settings.TaintSettings)
+MODELS = (
+    settings.SlurmSettings,
+    settings.FlavorSettings,
+    settings.NodeSettings,
+    settings.TaintSettings,
+    settings.AdoptedSettings,
+)
 KINDS = {
     "str": "text",
     "int": "number",
@@ -30,6 +36,7 @@ KINDS = {
     "dict[str, str]": "mapping",
     "dict[str, FlavorSettings]": "mapping, below",
     "dict[str, NodeSettings]": "mapping, below",
+    "AdoptedSettings": "mapping, below",
     "AdminSettings": "`Listen`: address",
 }
 

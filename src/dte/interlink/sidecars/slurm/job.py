@@ -10,7 +10,7 @@ from dte.interlink.wire import PodStatus
 from .evidence import Evidence, Findings, find
 from .life import State
 from .parse import QueueJob
-from .record import Record
+from .record import Maker, Record
 from .states import Phase, is_final, phase_of
 
 
@@ -102,7 +102,9 @@ class Job:
         if self.queue is None:
             return False
         phase = phase_of(self.queue.state)
-        return phase in {Phase.COMPLETED, Phase.FAILED} or (phase is Phase.RUNNING and self.files is None)
+        if phase is Phase.RUNNING:
+            return self.files is None or self.record.made_by is Maker.UPSTREAM  # it leaves no notices
+        return phase in {Phase.COMPLETED, Phase.FAILED}
 
     def evidence(self, now: float, *, grace_s: float) -> Evidence:
         """What is known of it; `grace_s`: how long its files may lag behind."""

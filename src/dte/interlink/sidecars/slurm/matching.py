@@ -9,8 +9,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from dte.interlink.pods import checked_uid
+
 from .parse import QueueJob
-from .record import Record
+from .record import Maker, Record
 from .states import is_final
 
 
@@ -32,13 +34,28 @@ class QueueIndex:
         if job is None:
             return None
         proven = job.name == record.pod_uid or job.work_dir == str(work_dir)
-        return job if proven or (record.comment != "" and job.comment == record.comment) else None
+        proven = proven or (record.comment != "" and job.comment == record.comment)
+        return job if proven or _may_be_upstreams(job, record, work_dir) else None
 
     def of_pod(self, record: Record, work_dir: Path) -> tuple[QueueJob, ...]:
         """All jobs that were submitted for the pod, whatever their id; the oldest first."""
         found = {job.job_id: job for job in self._by_name.get(record.pod_uid, ())}
         found |= {job.job_id: job for job in self._by_work_dir.get(str(work_dir), ())}
         return tuple(sorted(found.values(), key=lambda job: int(job.job_id)))
+
+
+def _may_be_upstreams(job: QueueJob, record: Record, work_dir: Path) -> bool:
+    """Upstream's plugin let pods name their jobs, which run where it was started: only the id is left to know them by.
+
+    A job that is named after a pod, or runs in a job directory, is another pod's.
+    """
+    if record.made_by is not Maker.UPSTREAM or Path(job.work_dir).parent == work_dir.parent:
+        return False
+    try:
+        checked_uid(job.name)
+    except ValueError:
+        return True
+    return False
 
 
 def job_to_adopt(jobs: Sequence[QueueJob], *, claimant: str, recorded: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from enum import Enum
 from typing import Any, Final
 
 import msgspec
@@ -16,6 +17,14 @@ from .life import ON_DELETION, OVER, Event, State, is_absorbed, moved
 SCHEMA: Final = 1
 
 
+class Maker(Enum):
+    """Who made a job directory, and so what lies in it. The values are the file's spelling."""
+
+    OURS = ""
+    UPSTREAM = "upstream"
+    """Adopted from upstream's plugin (`upstream`): its job has no supervisor."""
+
+
 @dataclass(frozen=True, slots=True)
 class ContainerName:
     """A container of the pod's specification, as far as a status needs it."""
@@ -26,7 +35,10 @@ class ContainerName:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One pod and its job. Times are Unix seconds of this host."""
+    """One pod and its job. Times are Unix seconds of this host.
+
+    Of an adopted directory pod name, node and images are not known: they are empty.
+    """
 
     namespace: str
     pod_name: str
@@ -52,6 +64,7 @@ class Record:
     """v1.ContainerStatus of the containers when the job was over; empty before."""
     init_final: tuple[Mapping[str, Any], ...] = ()
     """The same for init containers."""
+    made_by: Maker = Maker.OURS
 
     @property
     def is_over(self) -> bool:
@@ -102,6 +115,7 @@ def encode_record(record: Record) -> bytes:
         "deleted_at": record.deleted_at,
         "final": record.final,
         "init_final": record.init_final,
+        "made_by": record.made_by.value,
     }
     return msgspec.json.format(msgspec.json.encode(body), indent=1) + b"\n"
 
@@ -132,6 +146,7 @@ def decode_record(data: bytes) -> Record:
             deleted_at=_time(body["deleted_at"]),
             final=_statuses(body["final"]),
             init_final=_statuses(body["init_final"]),
+            made_by=Maker(body.get("made_by", Maker.OURS.value)),  # absent in records of 0.1.0
         )
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, KeyError, TypeError, ValueError) as e:
         raise BadOutput(f"not a record of this sidecar: {type(e).__name__} {e}") from e

@@ -129,6 +129,17 @@ class NodeSettings(Settings):
     """Accepted so that one mapping describes a node to both daemons; the virtual kubelet sets the labels."""
 
 
+class AdoptedSettings(Settings):
+    """Whose pods the directories of upstream's plugin are: it kept no creators."""
+
+    issuer: str = Field(alias="Issuer", min_length=1)
+    """Issuer of the virtual kubelet's certificate (`CN=...`) or token, as the API's audit lines name it."""
+    subject: str = Field(alias="Subject", min_length=1)
+    """Its subject, likewise."""
+    owner: str = Field(default="", alias="Owner")
+    """What it sends as InterLink-Owner. Empty: it sends none, as upstream's does."""
+
+
 class SlurmSettings(Settings):
     """Everything that one sidecar (one local account) can be told. Read once, at start."""
 
@@ -194,6 +205,8 @@ class SlurmSettings(Settings):
     """Seconds that a job's files may lag behind the queue. Raise it on a slow shared file system."""
     file_timeout_s: float = Field(default=15.0, alias="FileTimeout", ge=1, le=300)
     """Seconds that a file operation may take before the file system counts as hung."""
+    adopted: AdoptedSettings | None = Field(default=None, alias="Adopted")
+    """To whom pods belong whose directories upstream's plugin made. Unset: they are kept, and no API shows them."""
     drain_file: Path = Field(default=Path("/var/lib/dte/drain.json"), alias="DrainFile")
     """While it says so no new job is taken (see "Drain"). A file that is not there drains nothing."""
     file_events: Literal["auto", "always", "never"] = Field(default="auto", alias="FileEvents")

@@ -36,7 +36,7 @@ class SlurmSidecar:
     def __init__(self, settings: SlurmSettings, batch: BatchSystem) -> None:
         self.settings = settings
         self._pool = FilePool(timeout_s=settings.file_timeout_s)
-        self.store = RecordStore(settings.data_root_folder, self._pool)
+        self.store = RecordStore(settings.data_root_folder, self._pool, adopted=settings.adopted)
         self.table = JobTable(self.store, status_file_grace_s=settings.status_file_grace_s)
         self.keeper = Keeper(self.table, retention_s=settings.retention_days * SECONDS_PER_DAY)
         self.notices = NoticeWatch(

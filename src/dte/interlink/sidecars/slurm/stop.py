@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import structlog
@@ -16,6 +17,7 @@ from .job import Job
 from .life import State
 from .metrics import DELETES
 from .poll import Poller
+from .record import Maker
 from .shapes import referenced_uid
 from .table import JobTable
 
@@ -109,8 +111,7 @@ class Stopper:
     async def _ask_to_end(self, job: Job) -> None:
         job.stop_is_under_way = True
         try:
-            # A job that wrote its status file has started: one command less.
-            await (self._batch.stop if job.current_files is None else self._batch.signal)(job.record.job_id)
+            await self._way_to_end(job)(job.record.job_id)
         finally:
             job.stop_is_under_way = False
         now = self._table.clock()
@@ -118,6 +119,12 @@ class Stopper:
             job.stop_sent_at = now
         # A job that has not written its status file yet may not have been there to hear the signal: ask again.
         job.next_stop_at = now + RETRY_S if job.current_files is None else self._grace_end(job)
+
+    def _way_to_end(self, job: Job) -> Callable[[str], Awaitable[None]]:
+        if job.record.made_by is Maker.UPSTREAM:
+            return self._batch.cancel  # its script does not pass signals on
+        # A job that wrote its status file has started: one command less.
+        return self._batch.stop if job.current_files is None else self._batch.signal
 
     def _is_grace_over(self, job: Job) -> bool:
         return job.stop_sent_at is not None and self._table.clock() >= self._grace_end(job)

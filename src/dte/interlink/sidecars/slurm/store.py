@@ -18,13 +18,17 @@ from dte.interlink.jobs.directory import NOTICES, JobDirectory, list_job_directo
 from dte.interlink.jobs.prepare import write_job
 from dte.interlink.jobs.spec import JobPlan
 from dte.interlink.jobs.status import MAX_STATUS_BYTES, JobStatus, parse_status
+from dte.interlink.wire import Creator
 from dte.runtime.errors import BadOutput, Unavailable
 from dte.runtime.files import FilePool, read_regular, sync_directory, write_atomic
 
+from . import upstream
 from .metrics import BAD_OUTPUT
 from .notices import remove_stale, take_notices
 from .parse import is_job_id
-from .record import Record, decode_record, encode_record
+from .record import Maker, Record, decode_record, encode_record
+from .settings import AdoptedSettings
+from .upstream import ENVIRONMENT_SUFFIX, JOB_ID_FILE, NAMESPACE_FILE, POD_UID_FILE
 
 log = structlog.get_logger()
 
@@ -34,10 +38,6 @@ T = TypeVar("T")
 MAX_RECORD_BYTES: Final = 1 << 22
 DIRECTORIES_PER_CALL: Final = 100
 """Read at start in one file operation: each has its time limit, and there may be thousands."""
-JOB_ID_FILE: Final = "JobID.jid"
-POD_UID_FILE: Final = "PodUID.uid"
-NAMESPACE_FILE: Final = "PodNamespace.ns"
-"""Upstream's names: its plugin, and scripts of sites, find a job by them."""
 SECRET_DIRECTORIES: Final = ("secrets", "projectedVolumeMaps")
 
 
@@ -54,8 +54,10 @@ class Found:
 class RecordStore:
     """Records in the job directories under one root. Raises Unavailable when the file system hangs or fails."""
 
-    def __init__(self, root: Path, pool: FilePool) -> None:
+    def __init__(self, root: Path, pool: FilePool, *, adopted: AdoptedSettings | None = None) -> None:
+        """`adopted`: to whom directories of upstream's plugin are given; None: to nobody that an API knows."""
         self._root = root
+        self._adopted = adopted
         self._pool = pool
         self._numbers = itertools.count(1)
         self._guard = threading.Lock()
@@ -67,11 +69,11 @@ class RecordStore:
         return JobDirectory(self._root, record.namespace, record.pod_uid)
 
     async def load(self) -> tuple[Found, ...]:
-        """All records there are. What cannot be read is logged, counted and left alone."""
+        """All records; directories of upstream's plugin get one. What is unreadable is logged and left alone."""
         directories = await self._run(_directories, self._root)
         found: list[Found] = []
         for start in range(0, len(directories), DIRECTORIES_PER_CALL):
-            found += await self._run(_load_some, directories[start : start + DIRECTORIES_PER_CALL])
+            found += await self._run(self._load_some, directories[start : start + DIRECTORIES_PER_CALL])
         return tuple(found)
 
     async def save(self, record: Record) -> None:
@@ -84,7 +86,7 @@ class RecordStore:
 
     async def read_files(self, record: Record) -> JobStatus | None:
         """The job's status file; None when there is none that can be read."""
-        return await self._run(_read_status, self.directory(record))
+        return await self._run(_read_status, self.directory(record), record)
 
     async def read_claim(self, record: Record) -> str | None:
         """The id of the job that claimed the directory; None when none did."""
@@ -117,6 +119,37 @@ class RecordStore:
         except OSError as e:
             raise Unavailable(f"job root {self._root}: {e}") from e
 
+    def _load_some(self, directories: Sequence[JobDirectory]) -> list[Found]:
+        found = []
+        for directory in directories:
+            has_record = os.path.lexists(directory.record)
+            record = _read_record(directory) if has_record else self._adopt(directory)
+            if record is not None:
+                found.append(_found(directory, record))
+        return found
+
+    def _adopt(self, directory: JobDirectory) -> Record | None:
+        """Give a directory of upstream's plugin a record."""
+        where = str(directory.path)
+        owner = self._adopted
+        try:
+            record = upstream.adopted_record(
+                directory,
+                owner_id=owner.owner if owner else "",
+                creator=Creator(owner.issuer, owner.subject) if owner else None,
+                now=directory.path.stat().st_mtime,
+            )
+        except BadOutput as e:
+            BAD_OUTPUT.labels("directory").inc()
+            log.error("directory_not_adopted", directory=where, error=str(e))
+            return None
+        if record is None:
+            log.warning("directory_without_record", directory=where, hint="not the sidecar's; it is left alone")
+            return None
+        write_atomic(directory.record, encode_record(record))
+        log.info("directory_adopted", directory=where, job_id=record.job_id, state=record.state.value)
+        return record
+
     def _prepare(self, record: Record, plan: JobPlan, number: int) -> None:
         directory = self.directory(record)
         directory.path.mkdir(mode=0o700, exist_ok=True)
@@ -140,37 +173,37 @@ class RecordStore:
 
 def read_records(root: Path) -> tuple[Record, ...]:
     """The records under a job root, for a command that runs beside the sidecar. Blocks; raises OSError."""
-    return tuple(found.record for found in _load_some(_directories(root)))
+    return tuple(record for directory in list_job_directories(root) if (record := _read_record(directory)) is not None)
 
 
 def _directories(root: Path) -> list[JobDirectory]:
     return list(list_job_directories(root))
 
 
-def _load_some(directories: Sequence[JobDirectory]) -> list[Found]:
-    found = (_load_one(directory) for directory in directories)
-    return [item for item in found if item is not None]
-
-
-def _load_one(directory: JobDirectory) -> Found | None:
-    where = str(directory.path)
+def _read_record(directory: JobDirectory) -> Record | None:
     try:
         record = decode_record(read_regular(directory.record, MAX_RECORD_BYTES))
         if (record.namespace, record.pod_uid) != (directory.namespace, directory.uid):
             raise BadOutput(f"it is of pod {record.namespace}/{record.pod_uid}")
-        if not record.is_over:
-            return Found(record, _read_status(directory), has_leftovers=False)
-        return Found(record, None, has_leftovers=os.path.lexists(directory.spec))  # what goes last
+        return record
     except FileNotFoundError:
-        log.warning("directory_without_record", directory=where, hint="made by another program; it is left alone")
+        return None
     except BadOutput as e:
         BAD_OUTPUT.labels("record").inc()
-        log.error("record_unreadable", directory=where, error=str(e))
-    return None
+        log.error("record_unreadable", directory=str(directory.path), error=str(e))
+        return None
 
 
-def _read_status(directory: JobDirectory) -> JobStatus | None:
+def _found(directory: JobDirectory, record: Record) -> Found:
+    if not record.is_over:
+        return Found(record, _read_status(directory, record), has_leftovers=False)
+    return Found(record, None, has_leftovers=os.path.lexists(directory.spec))  # what goes last
+
+
+def _read_status(directory: JobDirectory, record: Record) -> JobStatus | None:
     try:
+        if record.made_by is Maker.UPSTREAM:
+            return upstream.read_status(directory, record)
         return parse_status(read_regular(directory.status, MAX_STATUS_BYTES))
     except FileNotFoundError:
         return None
@@ -193,6 +226,8 @@ def _forget_secrets(directory: JobDirectory) -> None:
     for name in SECRET_DIRECTORIES:
         with contextlib.suppress(OSError):
             _remove_tree(directory.path / name)
+    for path in directory.path.glob(f"*{ENVIRONMENT_SUFFIX}"):
+        path.unlink(missing_ok=True)
     directory.spec.unlink(missing_ok=True)
 
 
