@@ -161,6 +161,8 @@ class PodRecord:
         """The site told the pod's state."""
         if report == self.last_report and self.remote is not Remote.UNASKED:
             return
+        if not (report.containers or report.init_containers):
+            return  # no word on anything
         self.last_report = report
         if self.job_id is None:
             self.job_id = report.job_id or UNNAMED_JOB

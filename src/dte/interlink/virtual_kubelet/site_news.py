@@ -158,10 +158,9 @@ class SiteNews:
         try:
             answer = await self._around.site.statuses([record.pod for record in asked])
         except (Unavailable, Refused) as error:
-            metrics.STATUS_ROUNDS.labels("failed").inc()
-            if not self._site_fails:
-                log.warning("status_round_failed", pods=len(asked), error=str(error))
-            self._site_fails = True
+            self._round_failed(asked, error)
+            if isinstance(error, Refused) and len(asked) > 1:
+                await self._round_in_parts(asked)
             return None
         metrics.STATUS_ROUNDS.labels("answered").inc()
         if self._site_fails:
@@ -170,6 +169,18 @@ class SiteNews:
         for status in answer.statuses:
             self._hear(status, lines_before)
         return {status.uid for status in answer.statuses} if answer.is_complete else None
+
+    async def _round_in_parts(self, asked: Sequence[PodRecord]) -> None:
+        """Upstream's plugins fail a whole question for one job that they cannot find: halve until it is alone."""
+        middle = len(asked) // 2
+        for part in (asked[:middle], asked[middle:]):
+            await self._round(part)
+
+    def _round_failed(self, asked: Sequence[PodRecord], error: DteError) -> None:
+        metrics.STATUS_ROUNDS.labels("failed").inc()
+        if not self._site_fails:
+            log.warning("status_round_failed", pods=len(asked), error=str(error))
+        self._site_fails = True
 
     def _hear(self, status: PodStatus, lines_before: Mapping[str, int]) -> None:
         record = self._registry.get(status.uid)

@@ -154,7 +154,8 @@ class PodWorker:
         if record.lines_told != lines_before:
             return True  # the stream of changes spoke meanwhile, and knows better
         for status in answer.statuses:
-            if status.uid == record.uid:
+            # One without any container is how some plugins answer for a pod that they do not know.
+            if status.uid == record.uid and (status.containers or status.init_containers):
                 record.heard(status, self._around.moment())
                 return True
         if not answer.is_complete:
