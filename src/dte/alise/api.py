@@ -14,6 +14,7 @@ from dte.alise import audit, keys, links, wire
 from dte.alise.core import Core
 from dte.alise.credentials import Unproven, bearer_of, credential_of, person_of_token, service_of_token
 from dte.alise.encoding import issuer_in, split_identity, subject_candidates
+from dte.alise.making import make_key
 from dte.alise.providers import Provider
 from dte.alise.rate import RateLimit
 from dte.alise.records import Mapping
@@ -141,25 +142,10 @@ class Api:
             return wire.Json({"detail": "Not authorised"}, 401)
         actor = f"{claims['iss']} {claims['sub']}"
         origin = audit.Origin(provider.name, actor, request.state.client_address, request.state.request_id)
-        key = await self.make_key(origin, name=_name(name) or f"made by {claims.get('email') or claims['sub']}")
+        named = _name(name) or f"made by {claims.get('email') or claims['sub']}"
+        days = self._core.settings.server.key_lifetime_days
+        key = await make_key(self._core, origin, name=named, lifetime_days=days)
         return wire.Json({"apikey": key}, headers={"Cache-Control": "no-store"})
-
-    async def make_key(self, origin: audit.Origin, *, name: str, lifetime_days: int | None = None) -> str:
-        """A new key, on disk before it is told. Without `lifetime_days` the configured one; 0 is without end."""
-        key, now = keys.new_key(), self._core.now
-        days = self._core.settings.server.key_lifetime_days if lifetime_days is None else lifetime_days
-        expires_at = now + days * 86400 if days else None
-        digest = self._core.key_hash.digest(key)
-
-        def work(connection: Connection) -> None:
-            made = keys.add_key(
-                connection, site=origin.site, name=name[:255], digest=digest, created_by=origin.actor[:512], now=now,
-                expires_at=expires_at,
-            )  # fmt: skip
-            audit.record(connection, origin, "key_create", f"key {made.id} {made.name}", now)
-
-        await self._core.write(work)
-        return key
 
     async def validate_apikey(self, request: Request, site: str, apikey: str) -> Response:
         """Is this a good key? Without authentication, and so a few times a minute only."""

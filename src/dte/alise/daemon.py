@@ -1,23 +1,25 @@
 """ALISE's life: opens database and providers, serves, closes them."""
 
+import asyncio
 import ssl
 from collections.abc import Awaitable, Callable
 
 import structlog
 
-from dte.alise.api import PREFIX
-from dte.alise.application import alise_app, error_answer
+from dte.alise import sessions
+from dte.alise.application import served_app
 from dte.alise.core import Core
 from dte.alise.opened import opened_core
 from dte.alise.settings import AliseSettings
-from dte.runtime.errors import ConfigError
+from dte.runtime.errors import ConfigError, Unavailable
 from dte.runtime.service import Daemon, Listener, serve
 from dte.runtime.settings import TlsSettings
 from dte.runtime.tls import load_certificates, server_context, watch_certificates
-from dte.runtime.web import Limits, UvicornServer, in_shell
-from dte.runtime.web.raw_path import with_raw_path
+from dte.runtime.web import UvicornServer
 
 log = structlog.get_logger()
+
+FORGET_INTERVAL_S = 300.0
 
 
 async def serve_alise(settings: AliseSettings) -> None:
@@ -25,9 +27,7 @@ async def serve_alise(settings: AliseSettings) -> None:
     tls = settings.server.tls()
     context = server_context(tls) if tls else None
     async with opened_core(settings) as core:
-        app = with_raw_path(alise_app(core), f"{PREFIX}/")
-        limits = Limits(requests=settings.server.max_requests)
-        server = UvicornServer(in_shell(app, limits=limits, error_answer=error_answer(core)))
+        server = UvicornServer(served_app(core))
         await serve(
             Daemon(
                 name="alise",
@@ -43,10 +43,24 @@ async def serve_alise(settings: AliseSettings) -> None:
 def _loops(
     core: Core, context: ssl.SSLContext | None, tls: TlsSettings | None
 ) -> dict[str, Callable[[], Awaitable[None]]]:
-    loops: dict[str, Callable[[], Awaitable[None]]] = {"write key uses": core.write_key_uses_forever}
+    loops: dict[str, Callable[[], Awaitable[None]]] = {
+        "write key uses": core.write_key_uses_forever,
+        "forget expired sessions": lambda: _forget_expired_forever(core),
+    }
     if context is not None and tls is not None:
         loops["watch certificates"] = lambda: watch_certificates(context, tls)
     return loops
+
+
+async def _forget_expired_forever(core: Core) -> None:
+    while True:
+        try:
+            count = await core.write(lambda connection: sessions.forget_expired(connection, core.now))
+        except Unavailable as error:
+            log.warning("sessions_not_cleaned", error=str(error), retry_in_s=FORGET_INTERVAL_S)
+        else:
+            log.debug("sessions_forgotten", count=count)
+        await asyncio.sleep(FORGET_INTERVAL_S)
 
 
 def _reload(context: ssl.SSLContext | None, tls: TlsSettings | None) -> None:

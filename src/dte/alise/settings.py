@@ -140,6 +140,8 @@ class ServerSettings(Settings):
     """How long a login lasts."""
     contact: str = ""
     """Shown on every page and in errors: whom a user may ask."""
+    icons_directory: Path | None = None
+    """Holds NAME.svg for providers that shall have an icon. Read at start."""
     privacy_file: Path | None = None
     """Text of the privacy page, paragraphs separated by empty lines."""
     max_requests: int = Field(default=256, ge=1, le=100_000)

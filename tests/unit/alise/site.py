@@ -10,7 +10,7 @@ from typing import Any
 from joserfc import jwt
 from joserfc.jwk import ECKey
 
-from dte.alise.application import alise_app, error_answer
+from dte.alise.application import served_app
 from dte.alise.core import Core
 from dte.alise.keys import KeyHash
 from dte.alise.load import load_alise
@@ -20,8 +20,6 @@ from dte.identity.http import JsonAnswer
 from dte.runtime.database import Database
 from dte.runtime.errors import Unavailable
 from dte.runtime.migrations import upgrade
-from dte.runtime.web import in_shell
-from dte.runtime.web.raw_path import with_raw_path
 from tests.unit.web.asgi import Answer, ask
 
 FAC, DEMO, EGI = (
@@ -132,8 +130,7 @@ class Site:
         self.issuers = StandInIssuers()
         http: Any = dict.fromkeys(self.providers.by_name, self.issuers)
         self.core = Core(settings, self.providers, self.database, KeyHash(b"0123456789abcdef"), http)
-        app = with_raw_path(alise_app(self.core), "/api/v1/")
-        self.app = in_shell(app, error_answer=error_answer(self.core))
+        self.app = served_app(self.core)
 
     async def get(self, target: str, *, method: str = "GET", peer: str | None = None, **headers: str) -> Answer:
         named = {name.replace("_", "-"): value for name, value in headers.items()}

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from dte.alise import audit, keys
 from dte.alise.commands.common import ConfigOption, JsonOption, SiteOption, loaded, opened, print_json, site_of
+from dte.alise.making import store_key
 from dte.alise.records import ApiKey
 
 keys_app = typer.Typer(no_args_is_help=True, help="API keys of services.")
@@ -48,15 +49,10 @@ def create(
         key, now = keys.new_key(), desk.now()
         origin = desk.origin(provider)
 
-        def work(connection: Connection) -> ApiKey:
-            made = keys.add_key(
-                connection, site=provider.name, name=name[:255], digest=desk.key_hash.digest(key),
-                created_by=origin.actor, now=now, expires_at=now + days * 86400 if days else None,
-            )  # fmt: skip
-            audit.record(connection, origin, "key_create", f"key {made.id} {made.name}", now)
-            return made
-
-        made = desk.database.write_now(work)
+        digest = desk.key_hash.digest(key)
+        made = desk.database.write_now(
+            lambda connection: store_key(connection, origin, name=name, digest=digest, now=now, lifetime_days=days)
+        )
     if json:
         print_json({**_shown(made, now), "apikey": key})
     else:
