@@ -8,6 +8,7 @@ from typing import Any
 
 from tests.lab.names import KEY_LABEL, Lab, LabError
 
+SMALL_VOLUME = "size=128m,uid=2002,gid=2002,mode=0700"
 COMMAND_TIMEOUT_S = 120.0
 """Longest time for a call that only asks or starts something; imports of images give their own."""
 
@@ -89,18 +90,27 @@ def start(lab: Lab, host: str, *, image: str, key: str, options: Sequence[str], 
 
 
 def ensure_network(lab: Lab) -> None:
-    """The lab's network; the Engine chooses a free range."""
+    """The lab's network; the Engine chooses a free range.
+
+    It is made a second time with that range spelled out: only then may a container keep its address at a restart.
+    """
     if docker("network", "ls", "-q", "--filter", f"name=^{lab.network}$").strip():
         return
     try:
         docker("network", "create", "--label", lab.label, lab.network)
+        subnet = docker("network", "inspect", lab.network, "--format", "{{(index .IPAM.Config 0).Subnet}}").strip()
+        docker("network", "rm", lab.network)
+        docker("network", "create", "--label", lab.label, "--subnet", subnet, lab.network)
     except LabError as error:
         if "already exists" not in str(error):
             raise
 
 
-def ensure_volume(lab: Lab) -> None:
+def ensure_volumes(lab: Lab) -> None:
+    """The shared file system, and within it a small one in memory."""
     docker("volume", "create", "--label", lab.label, lab.volume)
+    small = ("--opt", "type=tmpfs", "--opt", "device=tmpfs", "--opt", f"o={SMALL_VOLUME}")
+    docker("volume", "create", "--label", lab.label, *small, lab.small_volume)
 
 
 def containers_of(lab: Lab) -> list[str]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from tests.lab import control_plane, engine, pki, slurm
+from tests.lab import control_plane, engine, pki, slurm, systemd
 from tests.lab.cache import key_of
 from tests.lab.images import ensure_image
 from tests.lab.names import SUITE_LABEL, Lab, LabError
@@ -16,19 +16,6 @@ GROUPS = {EDGE: ["hpc_edge"], FEDERATION: ["federation"]}
 PKI_DIRECTORY = "/etc/pki/dte"
 CLIENT_SUBJECT = pki.subject("virtual-kubelet", "interTwin lab")
 """Who the virtual kubelets are to the interLink API."""
-BOOT_LIMIT_S = 90.0
-
-SYSTEMD_OPTIONS = (
-    # Sandboxing options of units make mounts and namespaces. Not --privileged: it fails where this machine lacks
-    # a capability itself.
-    *("--cap-add", "SYS_ADMIN", "--cap-add", "NET_ADMIN"),
-    *("--security-opt", "seccomp=unconfined", "--security-opt", "apparmor=unconfined"),
-    *("--cgroupns=host", "--volume", "/sys/fs/cgroup:/sys/fs/cgroup:rw"),
-    # Docker's own default is noexec.
-    *("--tmpfs", "/run:exec", "--tmpfs", "/run/lock", "--tmpfs", "/tmp:exec,suid,mode=1777"),
-    # With TERM systemd would not stop.
-    *("--stop-signal", "SIGRTMIN+3"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,29 +31,17 @@ def pair_files(name: str, pair: Pair) -> dict[str, File]:
     return {f"{name}.pem": File(pair.certificate, "0644"), f"{name}.key": File(pair.key, "0640")}
 
 
-def _not_booted(container: str) -> str | None:
-    state = engine.execute(container, ["systemctl", "is-system-running"], check=False).strip()
-    if state in ("running", "degraded"):
-        return None
-    facts = engine.inspect(container)
-    if not facts or not facts["State"]["Running"]:
-        raise LabError(
-            f"{container} ended at its start: {engine.docker('logs', '--tail', '20', container, check=False)}"
-        )
-    return f"systemd is {state or 'not there'}"
-
-
 def _start(lab: Lab, host: str, suite: str, options: tuple[str, ...] = ()) -> bool:
     """Start a host unless it runs; whether it was started now and has no files yet."""
     image = ensure_image(suite)
     container = lab.container(host)
-    key = key_of(image, *SYSTEMD_OPTIONS, *options)
+    key = key_of(image, *systemd.OPTIONS, *options)
     fresh = not engine.is_up(container, key)
     if fresh:
         say(f"starting host {host} ({suite}) in {container}")
         labels = ("--label", f"{SUITE_LABEL}={suite}")
-        engine.start(lab, host, image=image, key=key, options=[*labels, *SYSTEMD_OPTIONS, *options])
-    wait_for(f"systemd in {container}", lambda: _not_booted(container), BOOT_LIMIT_S)
+        engine.start(lab, host, image=image, key=key, options=[*labels, *systemd.OPTIONS, *options])
+    systemd.wait_until_booted(container)
     return fresh
 
 
@@ -94,9 +69,24 @@ def edge_up(lab: Lab, suite: str) -> None:
     """The edge: accounts, shared file system and Slurm's commands as a site has them. Needs the cluster's suite."""
     container = lab.container(EDGE)
     if _start(lab, EDGE, suite, tuple(slurm.share_options(lab))):
+        _take_accounts_from_a_database(container)
         _make_slurm_client(lab, container)
         _give(container, _host_files(lab, container, EDGE))
     wait_for(f"Slurm's answer on {EDGE}", lambda: _cannot_submit(container), 30)
+
+
+def _take_accounts_from_a_database(container: str) -> None:
+    """Move the site's accounts out of /etc/passwd into files that can vanish, as LDAP can at a site."""
+    names = "|".join(slurm.ACCOUNTS)
+    script = f"""set -e
+        install -d /var/lib/extrausers
+        for file in passwd group shadow; do
+            grep -E '^({names}):' /etc/$file > /var/lib/extrausers/$file
+            sed -i -E '/^({names}):/d' /etc/$file
+        done
+        chgrp shadow /var/lib/extrausers/shadow
+        chmod 0640 /var/lib/extrausers/shadow"""
+    engine.execute(container, ["sh", "-c", script])
 
 
 def _make_slurm_client(lab: Lab, container: str) -> None:
@@ -105,10 +95,13 @@ def _make_slurm_client(lab: Lab, container: str) -> None:
     engine.execute(container, ["systemctl", "restart", "munge.service"])
 
 
+def as_account(name: str = slurm.ACCOUNTS[0]) -> list[str]:
+    """Leading words of a command that root runs as a site's account: the Engine itself knows only /etc/passwd."""
+    return ["runuser", "--user", name, "--"]
+
+
 def _cannot_submit(container: str) -> str | None:
-    said = engine.execute(
-        container, ["sh", "-c", "timeout 5 sinfo --noheader 2>&1"], user=slurm.ACCOUNTS[0], check=False
-    )
+    said = engine.execute(container, [*as_account(), "sh", "-c", "timeout 5 sinfo --noheader 2>&1"], check=False)
     return None if "main" in said else said.strip() or "sinfo says nothing"
 
 
@@ -138,7 +131,7 @@ def join(lab: Lab, container: str) -> None:
     facts = engine.inspect(container)
     if not facts or lab.network not in facts["NetworkSettings"]["Networks"]:
         raise LabError(f"{container}: not a container on network {lab.network}; start it there (docker run --network)")
-    wait_for(f"systemd in {container}", lambda: _not_booted(container), BOOT_LIMIT_S)
+    systemd.wait_until_booted(container)
     _make_slurm_client(lab, container)
     _give(container, {**_host_files(lab, container, facts["Config"]["Hostname"]), **_caller_files(lab)})
     if engine.inspect(lab.container(control_plane.HOST)):

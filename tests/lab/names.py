@@ -42,6 +42,11 @@ class Lab:
         return f"dte-{self.name}-exa"
 
     @property
+    def small_volume(self) -> str:
+        """A file system of its own in there, mounted at /exa/twin02: one that a test can fill."""
+        return f"dte-{self.name}-exa-twin02"
+
+    @property
     def label(self) -> str:
         return f"{LABEL}={self.name}"
 

@@ -62,7 +62,7 @@ def up(lab: Lab, parts: Sequence[str], suite: str) -> None:
         engine.require_engine()
         _claim_directory(lab)
         engine.ensure_network(lab)
-        engine.ensure_volume(lab)
+        engine.ensure_volumes(lab)
         # Side by side: the control plane's build takes all the time that the images do not.
         with ThreadPoolExecutor() as pool:
             started = [pool.submit(images.ensure_image, images.FIRST)] if "hosts" in wanted else []
@@ -115,7 +115,7 @@ def join(lab: Lab, containers: Sequence[str]) -> None:
 
 
 def down(lab: Lab) -> None:
-    """Remove containers, network, volume and `.lab`. Images and caches stay, named by content."""
+    """Remove containers, network, volumes and `.lab`. Images and caches stay, named by content."""
     with _alone(lab):
         engine.require_engine()
         engine.remove_lab(lab)

@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from tests.lab import control_plane, engine, hosts, images, site, slurm
+from tests.lab import control_plane, engine, images, site, slurm, systemd
 from tests.lab.names import Lab, this_lab, wanted_suite
 from tests.tools.project import ROOT
 
@@ -23,7 +23,7 @@ def up(lab: Lab, suite: str) -> None:
     """Start what does not run yet, and write STATE."""
     site.up(lab, ["kube", "slurm"], suite)
     image = images.ensure_image(suite)
-    options = [*hosts.SYSTEMD_OPTIONS, *slurm.share_options(lab)]
+    options = [*systemd.OPTIONS, *slurm.share_options(lab)]
     state: dict[str, object] = {"kubeconfig": str(control_plane.admin_kubeconfig(lab))}
     for name in NODES:
         engine.start(lab, name, image=image, key="molecule", options=options)

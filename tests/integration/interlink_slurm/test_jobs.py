@@ -160,7 +160,7 @@ def test_hostile_names_in_annotations_and_labels_reach_no_shell(sidecar: Sidecar
         ("--partition=nosuch", "Invalid partition name specified"),
         ("--time=soon", "Invalid --time specification"),
         ("--licenses=nosuch", "Invalid license specification"),
-        ("--gres=gpu:1", "Invalid generic resource (gres) specification"),
+        ("--gres=fpga:1", "Invalid generic resource (gres) specification"),
     ],
 )
 def test_what_sbatch_refuses_is_422_with_its_words(sidecar: Sidecar, flags: str, words: str) -> None:

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from tests.lab import engine, hosts, images, site
+from tests.lab import engine, hosts, images, site, systemd
 from tests.lab.names import Lab, LabError, this_lab, wanted_suite
 
 
@@ -28,8 +28,14 @@ def test_all_units_of_a_new_host_are_well(lab: Lab, host: str) -> None:
 def test_the_account_submits_from_the_edge(lab: Lab) -> None:
     script = b"#!/bin/sh\nhostname > edge.out\n"
     submit = ["sbatch", "--wait", "--export=NIL", "--chdir=/exa/twin01", "--output=none"]
-    engine.execute(lab.container(hosts.EDGE), submit, user="twin01", stdin=script)
-    assert engine.execute(lab.container(hosts.EDGE), ["cat", "/exa/twin01/edge.out"], user="twin01").strip() == "slurm1"
+    engine.execute(lab.container(hosts.EDGE), [*hosts.as_account("twin01"), *submit], stdin=script)
+    written = [*hosts.as_account("twin01"), "cat", "/exa/twin01/edge.out"]
+    assert engine.execute(lab.container(hosts.EDGE), written).strip() == "slurm1"
+
+
+def test_accounting_answers_on_the_edge(lab: Lab) -> None:
+    command = [*hosts.as_account("twin02"), "sacctmgr", "--noheader", "show", "assoc", "user=twin02", "format=account"]
+    assert engine.execute(lab.container(hosts.EDGE), command).split() == ["d2026-07"]
 
 
 def test_everybody_reads_certificates_and_only_root_reads_keys(lab: Lab) -> None:
@@ -45,7 +51,7 @@ def test_a_container_of_somebody_else_joins(lab: Lab) -> None:
     image = images.ensure_image(wanted_suite(os.environ))
     name = lab.container("guest")
     network = ("--network", lab.network, "--hostname", "guest", "--volume", f"{lab.volume}:/exa")
-    engine.docker("run", "--detach", "--name", name, "--label", lab.label, *hosts.SYSTEMD_OPTIONS, *network, image)
+    engine.docker("run", "--detach", "--name", name, "--label", lab.label, *systemd.OPTIONS, *network, image)
     try:
         site.join(lab, [name])
         assert "main" in engine.execute(name, ["sinfo", "--noheader"], user="twin01")

@@ -14,7 +14,13 @@ RECIPE = Recipe("trixie", ("systemd", "munge"), b"#!/bin/sh\n", "2026-W48")
 
 @pytest.mark.parametrize(
     "change",
-    [{"suite": "bookworm"}, {"packages": ("systemd",)}, {"customize": b"x"}, {"week": "2026-W49"}],
+    [
+        {"suite": "bookworm"},
+        {"packages": ("systemd",)},
+        {"customize": b"x"},
+        {"week": "2026-W49"},
+        {"from_sid": ("apptainer",)},
+    ],
     ids=lambda change: next(iter(change)),
 )
 def test_each_ingredient_changes_the_tag(change: dict[str, object]) -> None:
@@ -47,6 +53,12 @@ def test_sources_come_from_the_mirrors_of_this_machine() -> None:
     ]
 
 
+def test_sid_comes_last_and_only_when_something_of_it_is_wanted() -> None:
+    assert sources("http://m.example/debian bookworm\n", "bookworm", "trixie", with_sid=True)[-1] == (
+        "deb [check-valid-until=no] http://m.example/debian sid main"
+    )
+
+
 def test_a_machine_without_a_security_mirror_builds_from_the_main_one() -> None:
     assert sources("http://m.example/debian bookworm\n", "bookworm", "bookworm") == [
         "deb http://m.example/debian bookworm main"
@@ -64,6 +76,12 @@ def test_only_settings_of_fetching_are_taken_over() -> None:
         'Acquire::Check-Date "false";\nAcquire::http "";\n'
     )
     assert apt_options(dump) == ['Acquire::http::Proxy "http://p:3128"', 'Acquire::Check-Date "false"']
+
+
+def test_packages_of_sid_are_asked_for_by_name_and_no_other_comes_from_there() -> None:
+    argv = mmdebstrap_arguments(dataclasses.replace(RECIPE, from_sid=("apptainer",)), [], [], Path("/c/root.tar"))
+    assert "--include=systemd,munge,apptainer" in argv
+    assert any("Pin-Priority: 50" in argument for argument in argv)
 
 
 def test_the_command_names_packages_suite_target_and_sources() -> None:
