@@ -5,6 +5,7 @@
 
 import asyncio
 import contextlib
+import os
 import sys
 import tempfile
 import time
@@ -21,6 +22,7 @@ from tests.integration.interlink_api.site import Site
 PODS = 100
 SECONDS = 4.0
 WARM_UP_CALLS = 20
+CPU_CALLS = 1000
 
 Call = Callable[[], Awaitable[None]]
 
@@ -37,10 +39,13 @@ async def _rows() -> list[Row]:
         (directory / "answer.json").write_bytes(wire.encode_statuses([_state(uid) for uid in uids]))
         site = Site(directory)
         site.listen_on_unix_socket(ErrorsOnlyLogging=False)
-        async with _sidecar(site.plugin_path("twin01"), directory / "answer.json"):
+        async with (
+            _sidecar(site.plugin_path("twin01"), directory / "answer.json"),
+            _sidecar(site.plugin_path("twin02"), directory / "answer.json"),
+        ):
             try:
                 await site.start()
-                return await _measured(site, uids)
+                return [*await _measured(site, uids), await _cpu(site, uids)]
             finally:
                 await site.close()
 
@@ -62,6 +67,23 @@ async def _measured(site: Site, uids: list[str]) -> list[Row]:
         method = "calls/s over 4 s, owner synced to disk first"
         result.append(Row("API: create, 1 client", _figure(creates, straight), "-", "1250/s", method))
         return result
+
+
+async def _cpu(site: Site, uids: list[str]) -> Row:
+    body = wire.encode_json([_pod(uid) for uid in uids])
+    assert site.process is not None
+    before = _cpu_s(site.process.pid)
+    async with _session(site.socket_path) as api:
+        for _ in range(CPU_CALLS):
+            await _status(api, body)
+    ms = 1000 * (_cpu_s(site.process.pid) - before) / CPU_CALLS
+    return Row(f"API: CPU for a status of {PODS} pods", f"{ms:.2f} ms", "-", "-", f"mean of {CPU_CALLS} calls")
+
+
+def _cpu_s(pid: int) -> float:
+    """User and system time of a process so far (proc(5), stat)."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _figure(ours: float, bare: float) -> str:

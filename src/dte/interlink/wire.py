@@ -233,6 +233,28 @@ def decode_pods(data: bytes) -> Sequence[KubernetesObject]:
     return _objects(_json(data) if data.strip() else None, "pods")
 
 
+class _AskedMetadata(msgspec.Struct):
+    uid: str | None = None
+
+
+class _Asked(msgspec.Struct):
+    metadata: _AskedMetadata | None = None
+
+
+_ASKED = msgspec.json.Decoder(list[_Asked] | None)
+
+
+def decode_asked_uids(data: bytes) -> Sequence[str]:
+    """The UIDs in a status request, without the rest of its pods: it comes often, and may hold hundreds of them."""
+    if not data.strip():
+        return ()
+    try:
+        asked = _ASKED.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Malformed(f"the body is not a list of pods: {error}") from error
+    return tuple(pod.metadata.uid for pod in asked or () if pod.metadata is not None and pod.metadata.uid)
+
+
 def encode_json(value: Any) -> bytes:
     """A Kubernetes object, or a list of them, as it is."""
     return msgspec.json.encode(value)

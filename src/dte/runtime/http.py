@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from math import ceil
@@ -35,9 +36,11 @@ def application(
     max_body_bytes: int = 16 << 20,
     max_requests: int = 512,
     error_body: ErrorBody = plain_error,
+    quiet_paths: frozenset[str] = frozenset(),
 ) -> web.Application:
     """An empty application with our middlewares; a request beyond `max_requests` at once is told to come again.
 
+    Good answers on `quiet_paths`, which are asked for every few seconds, are logged at DEBUG.
     A handler is cancelled when its client goes away: work that must be finished runs in a task of the daemon's.
     """
     places = asyncio.Semaphore(max_requests)
@@ -46,7 +49,7 @@ def application(
     async def identify(request: web.Request, handler: Handler) -> web.StreamResponse:
         request[_request_id] = request_id_from(request.headers.get(request_id_header, ""))
         with structlog.contextvars.bound_contextvars(request_id=request[_request_id]):
-            return await _logged(request, handler)
+            return await _logged(request, handler, quiet=request.path in quiet_paths)
 
     @web.middleware
     async def bound(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -117,7 +120,7 @@ def _error(error_body: ErrorBody, status: int, text: str) -> web.Response:
     return response
 
 
-async def _logged(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def _logged(request: web.Request, handler: Handler, *, quiet: bool) -> web.StreamResponse:
     start = time.monotonic()
     status = 500
     try:
@@ -134,7 +137,8 @@ async def _logged(request: web.Request, handler: Handler) -> web.StreamResponse:
     finally:
         seconds = time.monotonic() - start
         count_request(_route(request), request.method, status, seconds)
-        log.info("request", method=request.method, path=request.path, status=status, ms=round(seconds * 1000, 1))
+        level = logging.DEBUG if quiet and status < 400 else logging.INFO
+        log.log(level, "request", method=request.method, path=request.path, status=status, ms=round(seconds * 1000, 1))
 
 
 def _route(request: web.Request) -> str:

@@ -38,17 +38,18 @@ def owners_of(table: OwnershipTable) -> Owners:
     return Owners(table, ["twin01", "twin02"], clock=lambda: NOW)
 
 
-async def test_an_empty_table_waits_for_every_account(table: OwnershipTable) -> None:
+async def test_an_empty_table_waits_for_every_account(table: OwnershipTable, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dte.interlink.api.owners.PATIENCE_S", 0)
     owners = owners_of(table)
     await owners.learn("twin01", [line("a"), line("b")])
     assert owners.account_of("a") == "twin01"
     await owners.heard("twin01")
     with pytest.raises(Unavailable, match="not heard from the sidecars of twin02"):
-        owners.require_all()
+        await owners.require_all()
     assert len(table) == 0, "cut short, it must begin again"
     await owners.learn("twin02", [line("c", deleted=True)])
     await owners.heard("twin02")
-    owners.require_all()
+    await owners.require_all()
     assert set(table.rows()) == {row("a"), row("b"), row("c", "twin02", deleted_at=NOW)}
 
 
@@ -64,7 +65,7 @@ async def test_a_pod_that_went_during_a_rebuild_has_no_row(table: OwnershipTable
 async def test_a_table_with_rows_serves_and_learns_at_once(table: OwnershipTable) -> None:
     await table.claim(row("a"))
     owners = owners_of(table)
-    owners.require_all()
+    await owners.require_all()
     await owners.learn("twin02", [line("b")])
     assert table.find("b") == row("b", "twin02")
 

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+import structlog
 from aiohttp import ClientError, ClientSession, web
 from aiohttp.test_utils import TestClient, TestServer
 
@@ -133,3 +134,21 @@ async def test_an_answer_without_an_end_is_cut_at_a_stop_and_not_waited_for() ->
             await runner.cleanup()
         with pytest.raises(ClientError):
             await answer.content.read()
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "level"), [("/often", 200, "debug"), ("/often", 422, "info"), ("/seldom", 200, "info")]
+)
+async def test_what_is_asked_every_few_seconds_is_logged_only_when_it_goes_wrong(
+    path: str, status: int, level: str
+) -> None:
+    async def handler(_: web.Request) -> web.Response:
+        return web.Response(status=status)
+
+    app = application(quiet_paths=frozenset({"/often"}))
+    app.router.add_get(path, handler)
+    client = await client_of(app)
+    with structlog.testing.capture_logs() as lines:
+        await client.get(path)
+    assert [line["log_level"] for line in lines if line["event"] == "request"] == [level]
+    await client.close()

@@ -88,3 +88,23 @@ def test_any_body_is_read_or_malformed(decode: object, data: bytes) -> None:
         decode(data)  # type: ignore[operator]
     except Malformed as error:
         assert str(error)
+
+
+@pytest.mark.parametrize(
+    ("body", "uids"),
+    [
+        (b'[{"metadata":{"uid":"a","name":"p"},"spec":{"containers":[]}},{"metadata":{"uid":"b"}}]', ("a", "b")),
+        (b'[{"metadata":null},{},{"metadata":{"uid":null}}]', ()),
+        (b"[]", ()),
+        (b"null", ()),
+        (b" ", ()),
+    ],
+)
+def test_the_pods_of_a_status_request_are_known_by_their_uids(body: bytes, uids: tuple[str, ...]) -> None:
+    assert wire.decode_asked_uids(body) == uids
+
+
+@pytest.mark.parametrize("body", [b"{}", b"[1]", b'[{"metadata":[]}]', b'[{"metadata":{"uid":1}}]', b"[", b"\xff"])
+def test_a_status_request_that_is_no_list_of_pods_is_malformed(body: bytes) -> None:
+    with pytest.raises(Malformed, match="not a list of pods"):
+        wire.decode_asked_uids(body)

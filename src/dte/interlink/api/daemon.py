@@ -18,7 +18,7 @@ from dte.interlink.api.ownership import ROWS_KEPT_S, OwnershipTable
 from dte.interlink.api.plugin_client import PluginClient
 from dte.interlink.api.routes import api_application
 from dte.interlink.api.settings import ApiSettings
-from dte.interlink.api.states import SiteStates, Source
+from dte.interlink.api.states import SiteStates
 from dte.interlink.api.watchers import Watchers
 from dte.runtime.errors import ConfigError, Unavailable
 from dte.runtime.service import Daemon, Listener, serve
@@ -86,7 +86,7 @@ async def _forget_pods(table: OwnershipTable, owners: Owners, states: SiteStates
         uids = owners.outdated(
             int(time.time()) - ROWS_KEPT_S,
             told=lambda uid: states.account_of(uid) is not None,
-            live=lambda account: states.source(account) is Source.LIVE,
+            live=states.is_live,
         )
         if not uids:
             continue

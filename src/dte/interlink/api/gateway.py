@@ -72,7 +72,7 @@ class Gateway:
                 "jobscriptURL is not supported: remove JobScriptBuilderURL from the virtual kubelet's settings"
             )
         check_create(request)
-        self._owners.require_all()
+        await self._owners.require_all()
         row = await self._claimed(caller, request.pod)
         plugin = self._plugin(row.account)
         answer = await plugin.call(
@@ -93,7 +93,7 @@ class Gateway:
         must be cancelled, and the sidecar looks whose it is.
         """
         check_pod(pod)
-        self._owners.require_all()
+        await self._owners.require_all()
         uid = pods.pod_uid(pod)
         row = self._table.find(uid)
         if row is not None and not row.is_of(caller.creator, caller.owner):
@@ -106,10 +106,11 @@ class Gateway:
             await self._table.mark_deleted(uid, int(self._clock()))
         return answer
 
-    async def status(self, caller: Caller, asked: Sequence[pods.Pod]) -> Statuses:
+    async def status(self, caller: Caller, body: bytes) -> Statuses:
         """States of the caller's pods."""
-        self._owners.require_all()
-        return await self._desk.answer(caller, asked)
+        uids = wire.decode_asked_uids(body)
+        await self._owners.require_all()
+        return await self._desk.answer(caller, uids, body)
 
     @contextlib.asynccontextmanager
     async def watch(self, caller: Caller) -> AsyncIterator[WatchReader]:
@@ -118,10 +119,12 @@ class Gateway:
         Raises NoStream while a plugin of the site has none: the caller must ask then, as we must.
         """
         await self._states.heard(self._plugins, patience_s=START_PATIENCE_S)
-        self._owners.require_all()
+        await self._owners.require_all()
         if accounts := self._states.asked_accounts:
             raise NoStream(f"the plugin of account {', '.join(accounts)} tells no changes: ask for the status instead")
-        with self._states.hub.reader(lambda line: self._is_own(caller, line.uid)) as reader:
+        with self._states.hub.reader(
+            lambda line: line.uid in self._table.owned(caller.creator, caller.owner)
+        ) as reader:
             yield reader
 
     async def ping(self, caller: Caller) -> PluginAnswer:
@@ -143,7 +146,7 @@ class Gateway:
     async def logs(self, caller: Caller, request: wire.LogRequest) -> AsyncIterator[PluginAnswer | PluginStream]:
         """A container's log as the sidecar sends it."""
         check_log_request(request)
-        self._owners.require_all()
+        await self._owners.require_all()
         row = self._table.find(request.pod_uid)
         if row is None or not row.is_of(caller.creator, caller.owner):
             raise _unknown(request.pod_uid)
@@ -155,10 +158,6 @@ class Gateway:
             timeout_s=LOG_START_TIMEOUT_S,
         ) as answer:
             yield answer
-
-    def _is_own(self, caller: Caller, pod_uid: str) -> bool:
-        row = self._table.find(pod_uid)
-        return row is not None and row.is_of(caller.creator, caller.owner)
 
     async def _claimed(self, caller: Caller, pod: pods.Pod) -> Ownership:
         uid = pods.pod_uid(pod)

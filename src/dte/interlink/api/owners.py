@@ -4,6 +4,8 @@ A table that is empty (a new disk, a moved edge) is rebuilt before anybody is se
 take what the table does not remember.
 """
 
+import asyncio
+import contextlib
 import math
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -17,6 +19,9 @@ from dte.runtime.errors import Unavailable
 
 log = structlog.get_logger()
 
+PATIENCE_S = 2.0
+"""How long after a start calls wait for the table instead of being told to come again."""
+
 
 class Owners:
     """The table, and how it is filled from the sidecars' streams."""
@@ -28,11 +33,17 @@ class Owners:
         self._clock = clock
         self._awaited = set() if len(table) else set(accounts)
         """Accounts not yet heard, of a table that was empty at the start."""
+        self._complete = asyncio.Event()
+        self._patient_until = asyncio.get_running_loop().time() + PATIENCE_S
         self._found: dict[str, Ownership] = {}
         """Rows of a rebuild. They go to disk together at its end: cut short, it begins again."""
 
-    def require_all(self) -> None:
-        """Raises Unavailable while the table is being rebuilt."""
+    async def require_all(self) -> None:
+        """Raises Unavailable while the table is being rebuilt; calls of the first moment wait for it."""
+        if self._awaited:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(self._patient_until):
+                    await self._complete.wait()
         if self._awaited:
             raise Unavailable(
                 "the site is learning who owns which pod, and has not heard from the sidecars of "
@@ -84,6 +95,8 @@ class Owners:
                 raise
             log.info("owners_rebuilt", count=len(rows))
         self._awaited.discard(account)
+        if not self._awaited:
+            self._complete.set()
 
     async def forget(self, account: str, pod_uids: Sequence[str]) -> None:
         """Drop the rows of pods that the account's sidecar has forgotten; a disk that refuses keeps them."""

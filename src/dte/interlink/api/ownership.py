@@ -7,7 +7,7 @@ A row stays for a week after a delete: its owner still asks for the pod's last s
 import asyncio
 import os
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
@@ -39,6 +39,7 @@ _CREATE_TABLE = """
         account TEXT NOT NULL, created_at INTEGER NOT NULL, deleted_at INTEGER
     ) STRICT
 """
+_NOTHING: Mapping[str, "Ownership"] = {}
 _SELECT = "SELECT pod_uid, issuer, subject, owner, account, created_at, deleted_at FROM pod"
 _INSERT = """
     INSERT INTO pod (pod_uid, issuer, subject, owner, account, created_at, deleted_at) VALUES (?, ?, ?, ?, ?, ?, ?)
@@ -58,6 +59,11 @@ class Ownership:
     deleted_at: int | None = None
     """When the sidecar confirmed a delete; None while nobody deleted it."""
 
+    @property
+    def caller(self) -> tuple[str, str, str]:
+        """Whose it is: a row never passes to another."""
+        return (self.creator.issuer, self.creator.subject, self.owner)
+
     def is_of(self, creator: Creator, owner: str) -> bool:
         return self.creator == creator and self.owner == owner
 
@@ -72,6 +78,7 @@ class OwnershipTable:
     def __init__(self, directory: Path) -> None:
         self._path = directory / FILE_NAME
         self._rows: dict[str, Ownership] = {}
+        self._by_caller: dict[tuple[str, str, str], dict[str, Ownership]] = {}
         self._unsaved: dict[str, Ownership] = {}
         """Adopted rows that the disk refused: they are written with the next change that it takes."""
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ownership")
@@ -83,6 +90,10 @@ class OwnershipTable:
     def rows(self) -> Sequence[Ownership]:
         """All there are."""
         return tuple(self._rows.values())
+
+    def owned(self, creator: Creator, owner: str) -> Mapping[str, Ownership]:
+        """The rows of one caller, by pod UID."""
+        return self._by_caller.get((creator.issuer, creator.subject, owner), _NOTHING)
 
     def find(self, pod_uid: str) -> Ownership | None:
         """None means that this site never took the pod, or forgot it a week after its delete."""
@@ -135,12 +146,13 @@ class OwnershipTable:
             return known
         with self._transaction() as database:
             database.execute(_INSERT, _values(row))
-        self._rows[row.pod_uid] = row
+        self._remember(row)
         return row
 
     def _adopt(self, rows: Sequence[Ownership]) -> None:
         new = {row.pod_uid: row for row in rows if row.pod_uid not in self._rows}
-        self._rows.update(new)
+        for row in new.values():
+            self._remember(row)
         self._unsaved.update(new)
         try:
             with self._transaction():
@@ -151,13 +163,19 @@ class OwnershipTable:
     def _mark(self, pod_uid: str, now: int) -> None:
         with self._transaction() as database:
             database.execute("UPDATE pod SET deleted_at = ? WHERE pod_uid = ?", (now, pod_uid))
-        self._rows[pod_uid] = replace(self._rows[pod_uid], deleted_at=now)
+        self._remember(replace(self._rows[pod_uid], deleted_at=now))
 
     def _remove(self, pod_uids: Sequence[str]) -> None:
         with self._transaction() as database:
             database.executemany("DELETE FROM pod WHERE pod_uid = ?", [(uid,) for uid in pod_uids])
         for uid in pod_uids:
-            self._rows.pop(uid, None)
+            row = self._rows.pop(uid, None)
+            if row is not None:
+                del self._by_caller[row.caller][uid]
+
+    def _remember(self, row: Ownership) -> None:
+        self._rows[row.pod_uid] = row
+        self._by_caller.setdefault(row.caller, {})[row.pod_uid] = row
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -176,7 +194,8 @@ class OwnershipTable:
             self._path.parent.mkdir(mode=0o750, exist_ok=True)
             os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
             self._database = _connect(self._path)
-            self._rows = {row.pod_uid: row for row in _rows(self._database)}
+            for row in _rows(self._database):
+                self._remember(row)
         except OSError as error:
             raise ConfigError([f"StateDirectory: cannot write {self._path}: {error.strerror}"]) from error
         except sqlite3.Error as error:

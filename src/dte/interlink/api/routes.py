@@ -23,7 +23,12 @@ JSON_TYPE, TEXT_TYPE = "application/json", "text/plain"
 
 def api_application(gateway: Gateway, watchers: Watchers, *, max_body_bytes: int, max_requests: int) -> web.Application:
     """The API's routes on the shell that every daemon has."""
-    app = application(request_id_header=wire.SESSION_HEADER, max_body_bytes=max_body_bytes, max_requests=max_requests)
+    app = application(
+        request_id_header=wire.SESSION_HEADER,
+        max_body_bytes=max_body_bytes,
+        max_requests=max_requests,
+        quiet_paths=frozenset({"/status"}),
+    )
     unfinished = Unfinished()
     routes = Routes(gateway, watchers, CutAtStop(app), unfinished)
     methods_of = {
@@ -72,7 +77,7 @@ class Routes:
 
     async def status(self, request: web.Request) -> web.StreamResponse:
         caller = caller_of(request)
-        statuses = await self._gateway.status(caller, wire.decode_pods(await _body(request)))
+        statuses = await self._gateway.status(caller, await _body(request))
         headers = {wire.INCOMPLETE_HEADER: ",".join(statuses.silent)} if statuses.silent else None
         return web.Response(body=wire.join_statuses(statuses.encoded), content_type=JSON_TYPE, headers=headers)
 

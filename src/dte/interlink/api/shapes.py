@@ -52,11 +52,6 @@ def check_create(request: CreateRequest) -> None:
             _mapping(item, "metadata", f"{key}[{index}]")
 
 
-def status_uid(pod: pods.Pod) -> str:
-    """The UID of a pod in a status request; it may be anything, an unknown one is left out of the answer."""
-    return str(_mapping(pod, "metadata", "pod").get("uid") or "")
-
-
 def check_log_request(request: LogRequest) -> None:
     """The checks, their order and their texts are upstream's (docs/wire/interlink.md)."""
     options = request.options

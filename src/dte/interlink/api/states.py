@@ -3,7 +3,8 @@
 import asyncio
 import contextlib
 import enum
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 from dte.interlink import wire
 from dte.interlink.watch.hub import WatchHub
@@ -33,6 +34,8 @@ class SiteStates:
         self._heard = {account: asyncio.Event() for account in self._sources}
         self._account_of: dict[str, str] = {}
         self._encoded: dict[str, bytes] = {}
+        self.encoded: Mapping[str, bytes] = MappingProxyType(self._encoded)
+        """States as they stand in an answer to status, by pod UID."""
         self._unseen: dict[str, set[str]] = {}
         self._when_asked: list[Callable[[], None]] = []
         self._set_complete()
@@ -40,6 +43,9 @@ class SiteStates:
     def source(self, account: str) -> Source:
         """SILENT for an account that is no longer configured."""
         return self._sources.get(account, Source.SILENT)
+
+    def is_live(self, account: str) -> bool:
+        return self.source(account) is Source.LIVE
 
     def silence(self, account: str) -> str:
         """Why an account is silent, for the owner of a pod."""
@@ -63,10 +69,6 @@ class SiteStates:
             async with asyncio.timeout(patience_s):
                 for event in waited_for:
                     await event.wait()
-
-    def encoded(self, pod_uid: str) -> bytes | None:
-        """A pod's state as it stands in an answer to status; None for a pod of which nothing is known."""
-        return self._encoded.get(pod_uid)
 
     def account_of(self, pod_uid: str) -> str | None:
         """Whose sidecar tells of the pod."""

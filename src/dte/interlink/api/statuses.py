@@ -1,14 +1,13 @@
 """Answers to a status request: from what the sidecars tell, or by asking a plugin that tells nothing by itself."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from dte.interlink import pods, wire
 from dte.interlink.api.caller import Caller
 from dte.interlink.api.ownership import OwnershipTable
 from dte.interlink.api.plugin_client import PluginAnswer, PluginClient
-from dte.interlink.api.shapes import status_uid
 from dte.interlink.api.states import SiteStates, Source
 from dte.runtime.errors import Malformed, Unavailable
 
@@ -44,43 +43,48 @@ class StatusDesk:
         self._plugins = plugins
         self._states = states
 
-    async def answer(self, caller: Caller, asked: Sequence[pods.Pod]) -> Statuses:
-        """A pod that nobody knows, or that is another's, is left out.
+    async def answer(self, caller: Caller, uids: Iterable[str], body: bytes) -> Statuses:
+        """States of the pods `uids`, which `body` holds whole for plugins that must be asked.
 
-        Raises Unavailable when all accounts asked for are silent and nothing is known of any of the pods.
+        A pod that nobody knows, or that is another's, is left out. Raises Unavailable when all accounts asked
+        for are silent and nothing is known of any pod.
         """
-        groups = self._own(caller, asked)
-        await self._states.heard(groups, patience_s=START_PATIENCE_S)
-        found: dict[str, bytes] = {}
-        faults: dict[str, str] = {}
-        to_ask: list[str] = []
-        for account, group in groups.items():
-            source = self._states.source(account)
-            if source is Source.ASKED:
-                to_ask.append(account)
-                continue
-            found |= {uid: state for uid in group if (state := self._states.encoded(uid)) is not None}
-            if source is not Source.LIVE:
-                faults[account] = self._silence(account)
-        answers = await asyncio.gather(*(self._ask(caller, self._plugins[name], groups[name]) for name in to_ask))
-        for account, states in zip(to_ask, answers, strict=True):
-            if isinstance(states, Unavailable):
-                faults[account] = str(states)
-            else:
-                found |= states
-        if groups and not found and len(faults) == len(groups):
-            raise Unavailable("; ".join(faults.values()))
-        order = (uid for uid in dict.fromkeys(map(status_uid, asked)) if uid in found)
-        return Statuses([found[uid] for uid in order], tuple(faults))
+        own = self._table.owned(caller.creator, caller.owner)
+        rows = {uid: row for uid in uids if (row := own.get(uid)) is not None}
+        accounts = {row.account for row in rows.values()}
+        await self._states.heard(accounts, patience_s=START_PATIENCE_S)
+        asked = {name for name in accounts if self._states.source(name) is Source.ASKED}
+        silent = {name: self._silence(name) for name in accounts - asked if not self._states.is_live(name)}
+        told = self._states.encoded
+        found = {uid: told[uid] for uid, row in rows.items() if uid in told and row.account not in asked}
+        if asked:
+            states, faults = await self._ask_all(caller, asked, wire.decode_pods(body))
+            found |= states
+            silent |= faults
+        if accounts and not found and len(silent) == len(accounts):
+            raise Unavailable("; ".join(silent[name] for name in sorted(silent)))
+        return Statuses([found[uid] for uid in rows if uid in found], sorted(silent))
 
-    def _own(self, caller: Caller, asked: Sequence[pods.Pod]) -> dict[str, dict[str, pods.Pod]]:
-        groups: dict[str, dict[str, pods.Pod]] = {}
+    async def _ask_all(
+        self, caller: Caller, accounts: Iterable[str], asked: Sequence[pods.Pod]
+    ) -> tuple[dict[str, bytes], dict[str, str]]:
+        """What the plugins of those accounts say of the caller's pods, and which of them say nothing, and why."""
+        groups: dict[str, dict[str, pods.Pod]] = {name: {} for name in accounts}
+        own = self._table.owned(caller.creator, caller.owner)
         for pod in asked:
-            uid = status_uid(pod)
-            row = self._table.find(uid)
-            if row is not None and row.is_of(caller.creator, caller.owner):
-                groups.setdefault(row.account, {})[uid] = pod
-        return groups
+            uid = str(pods.metadata(pod).get("uid"))
+            row = own.get(uid)
+            if row is not None and row.account in groups:
+                groups[row.account][uid] = pod
+        answers = await asyncio.gather(*(self._ask(caller, self._plugins[name], groups[name]) for name in groups))
+        states: dict[str, bytes] = {}
+        faults: dict[str, str] = {}
+        for name, answer in zip(groups, answers, strict=True):
+            if isinstance(answer, Unavailable):
+                faults[name] = str(answer)
+            else:
+                states |= answer
+        return states, faults
 
     def _silence(self, account: str) -> str:
         if account not in self._plugins:
