@@ -1,7 +1,6 @@
 """ALISE's life: opens database and providers, serves, closes them."""
 
 import asyncio
-import ssl
 from collections.abc import Awaitable, Callable
 
 import structlog
@@ -11,10 +10,10 @@ from dte.alise.application import served_app
 from dte.alise.core import Core
 from dte.alise.opened import opened_core
 from dte.alise.settings import AliseSettings
-from dte.runtime.errors import ConfigError, Unavailable
+from dte.runtime.errors import Unavailable
 from dte.runtime.service import Daemon, Listener, serve
 from dte.runtime.settings import TlsSettings
-from dte.runtime.tls import load_certificates, server_context, watch_certificates
+from dte.runtime.tls import RenewableContext, reload_certificates, server_context, watch_certificates
 from dte.runtime.web import UvicornServer
 
 log = structlog.get_logger()
@@ -41,7 +40,7 @@ async def serve_alise(settings: AliseSettings) -> None:
 
 
 def _loops(
-    core: Core, context: ssl.SSLContext | None, tls: TlsSettings | None
+    core: Core, context: RenewableContext | None, tls: TlsSettings | None
 ) -> dict[str, Callable[[], Awaitable[None]]]:
     loops: dict[str, Callable[[], Awaitable[None]]] = {
         "write key uses": core.write_key_uses_forever,
@@ -63,13 +62,7 @@ async def _forget_expired_forever(core: Core) -> None:
         await asyncio.sleep(FORGET_INTERVAL_S)
 
 
-def _reload(context: ssl.SSLContext | None, tls: TlsSettings | None) -> None:
+def _reload(context: RenewableContext | None, tls: TlsSettings | None) -> None:
     """SIGHUP: certificates at once; any other change of the file needs a restart, which loses no request."""
-    if context is None or tls is None:
-        return
-    try:
-        load_certificates(context, tls)
-    except ConfigError as error:
-        log.warning("certificate_not_replaced", error=str(error))
-    else:
-        log.info("certificate_replaced")
+    if context is not None and tls is not None:
+        reload_certificates(context, tls)

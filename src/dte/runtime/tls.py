@@ -1,8 +1,9 @@
 """TLS contexts from settings, certificates that are replaced while we run, and who is at the other end."""
 
 import asyncio
+import contextlib
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,67 +29,101 @@ class PeerIdentity:
     subject: str
 
 
-def server_context(tls: TlsSettings) -> ssl.SSLContext:
+class RenewableContext(ssl.SSLContext):
+    """Makes each new connection with the newest of the contexts that it was given.
+
+    OpenSSL only adds to a context: a CA taken out of the bundle would stay trusted in it, and sessions of that CA's
+    clients could be resumed without a look at their certificates. A fresh context has neither.
+    """
+
+    _make: Callable[[TlsSettings], ssl.SSLContext]
+    _newest: ssl.SSLContext
+
+    @classmethod
+    def of(cls, protocol: int, make: Callable[[TlsSettings], ssl.SSLContext], tls: TlsSettings) -> "RenewableContext":
+        context = cls(protocol)
+        context._make = make
+        context.renew(tls)
+        return context
+
+    def renew(self, tls: TlsSettings) -> None:
+        """Read the files again; raises ConfigError for files that cannot be used, and nothing has changed then."""
+        self._newest = self._make(tls)
+
+    def wrap_bio(self, *args: Any, **kwargs: Any) -> ssl.SSLObject:
+        """What asyncio calls for each connection."""
+        return self._newest.wrap_bio(*args, **kwargs)
+
+    def wrap_socket(self, *args: Any, **kwargs: Any) -> ssl.SSLSocket:
+        return self._newest.wrap_socket(*args, **kwargs)
+
+
+def server_context(tls: TlsSettings) -> RenewableContext:
     """A server's context, TLS 1.2 or newer; with a CA file every client must show a certificate of it.
 
     Raises ConfigError when a file is missing or does not fit.
     """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if tls.cert_file is None:
-        raise ConfigError(["TLS.CertFile: is required for a server"])
-    load_certificates(context, tls)
-    if tls.ca_cert_file is not None:
-        context.verify_mode = ssl.CERT_REQUIRED
-    return context
+    return RenewableContext.of(ssl.PROTOCOL_TLS_SERVER, _fresh_server_context, tls)
 
 
-def client_context(tls: TlsSettings) -> ssl.SSLContext:
+def client_context(tls: TlsSettings) -> RenewableContext:
     """A client's context; the server's certificate and name are always verified.
 
-    Without a CA file the system's certificate authorities decide.
+    With a CA file only its authorities are trusted, without one those of the system.
     """
-    context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH)
+    return RenewableContext.of(ssl.PROTOCOL_TLS_CLIENT, _fresh_client_context, tls)
+
+
+def _fresh_server_context(tls: TlsSettings) -> ssl.SSLContext:
+    if tls.cert_file is None:
+        raise ConfigError(["TLS.CertFile: is required for a server"])
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    load_certificates(context, tls)
+    with _readable(tls):
+        context.load_cert_chain(tls.cert_file, tls.key_file)
+        if tls.ca_cert_file is not None:
+            context.load_verify_locations(tls.ca_cert_file)
+            context.verify_mode = ssl.CERT_REQUIRED
     return context
 
 
-def load_certificates(context: ssl.SSLContext, tls: TlsSettings) -> None:
-    """Read the files into `context`; connections made from now on use them.
-
-    Raises ConfigError for files that cannot be used; `context` is then as before.
-    """
-    try:
-        # Tried elsewhere first: a certificate without its key pushes the old pair out before the fault is found.
-        if tls.cert_file is not None:
-            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(tls.cert_file, tls.key_file)
-        if tls.ca_cert_file is not None:
-            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_verify_locations(tls.ca_cert_file)
+def _fresh_client_context(tls: TlsSettings) -> ssl.SSLContext:
+    with _readable(tls):
+        context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=tls.ca_cert_file)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
         if tls.cert_file is not None:
             context.load_cert_chain(tls.cert_file, tls.key_file)
-        if tls.ca_cert_file is not None:
-            context.load_verify_locations(tls.ca_cert_file)
+    return context
+
+
+@contextlib.contextmanager
+def _readable(tls: TlsSettings) -> Iterator[None]:
+    try:
+        yield
     except (OSError, ssl.SSLError) as error:
         files = ", ".join(str(path) for path in _files(tls))
         raise ConfigError([f"TLS: cannot use {files}: {error}"]) from error
 
 
-async def watch_certificates(context: ssl.SSLContext, tls: TlsSettings) -> None:
-    """Read replaced files into `context`, for ever; a pair that does not fit keeps the old one."""
+def reload_certificates(context: RenewableContext, tls: TlsSettings) -> None:
+    """Use the files as they are now for new connections; files that do not fit leave the old ones in use."""
+    try:
+        context.renew(tls)
+    except ConfigError as error:
+        log.warning("certificate_not_replaced", error=str(error))
+    else:
+        log.info("certificate_replaced", files=[str(path) for path in _files(tls)])
+
+
+async def watch_certificates(context: RenewableContext, tls: TlsSettings) -> None:
+    """Reload files that were replaced, for ever."""
     seen = _stamps(tls)
     while True:
         await asyncio.sleep(WATCH_INTERVAL_S)
         now = await asyncio.to_thread(_stamps, tls)
-        if now == seen:
-            continue
-        seen = now
-        try:
-            load_certificates(context, tls)
-        except ConfigError as error:
-            log.warning("certificate_not_replaced", error=str(error))
-        else:
-            log.info("certificate_replaced", files=[str(path) for path in _files(tls)])
+        if now != seen:
+            seen = now
+            reload_certificates(context, tls)
 
 
 def _files(tls: TlsSettings) -> list[Path]:

@@ -32,7 +32,7 @@ async def site(prepared: Site, twin01: Plugin, twin02: Plugin) -> AsyncIterator[
     """It has heard both sidecars: until then it answers nobody."""
     prepared.configure()
     try:
-        await prepared.start()
+        await prepared.start_heard()
         yield prepared
     finally:
         await prepared.close()

@@ -60,6 +60,11 @@ class Client:
         async with self.session.request(method, self._base + path, headers=headers, **data) as response:
             return Answer(response.status, await response.text(), response.headers)
 
+    async def until_served(self) -> None:
+        async with asyncio.timeout(READY_LIMIT_S):
+            while (await self.call("GET", "/status", [])).status != 200:
+                await asyncio.sleep(0.05)
+
     def open(self, method: str, path: str, body: Any) -> Any:
         """The answer while it arrives: an async context manager that gives aiohttp's response."""
         return self.session.request(method, self._base + path, json=body)
@@ -136,6 +141,12 @@ class Site:
                 task.cancel()
             await asyncio.gather(ready, ended, return_exceptions=True)
             assert is_ready, self.log_file.read_text()
+
+    async def start_heard(self) -> None:
+        """Returns when it serves, which it does not before it has heard all sidecars of an empty table."""
+        await self.start()
+        async with self.client("vk.vega") as client:
+            await client.until_served()
 
     async def stop(self) -> int:
         """SIGTERM; returns the exit code."""

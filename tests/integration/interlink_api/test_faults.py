@@ -16,7 +16,7 @@ from tests.integration.interlink_api.site import Client, Site, running
 async def test_a_sidecar_that_is_down_is_something_to_try_again(prepared: Site, twin02: Plugin) -> None:
     prepared.configure()
     async with serving(prepared.plugin_path("twin01")):
-        await prepared.start()
+        await prepared.start_heard()
     async with prepared.client("vk.vega") as kubelet:
         await _is_told_to_try_again(prepared, kubelet)
     await prepared.close()
@@ -96,7 +96,7 @@ async def test_a_stop_lets_a_create_in_flight_finish(site: Site, kubelet: Client
 
 async def test_a_stop_ends_followed_logs_at_once(prepared: Site, twin01: Plugin, twin02: Plugin) -> None:
     prepared.configure(StopTimeout=300)
-    await prepared.start()
+    await prepared.start_heard()
     async with prepared.client("vk.vega") as client:
         await client.call("POST", "/create", create())
         async with client.open("GET", "/getLogs", logs(follow=True)) as response:

@@ -49,6 +49,8 @@ def fuzzed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     async def run() -> None:
         async with serving(site.plugin_path("twin01")), serving(site.plugin_path("twin02")):
             await site.start()
+            async with site.unix_client() as client:
+                await client.until_served()
             ready.set()
             await stop.wait()
             await site.close()

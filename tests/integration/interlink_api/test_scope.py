@@ -84,6 +84,7 @@ async def test_on_a_unix_socket_the_creator_is_the_peers_user_id(tmp_path_factor
             site.unix_client() as client,
         ):
             await site.start()
+            await client.until_served()
             assert (await client.call("POST", "/create", create())).status == 200
         creator = json.loads(plugin.calls[0][1]["InterLink-Creator"])
         assert creator == {"issuer": "unix", "subject": f"uid:{os.getuid()}"}

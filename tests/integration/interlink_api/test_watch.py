@@ -247,7 +247,7 @@ async def test_a_stream_ends_with_the_certificate(site: Site, twin01: Plugin) ->
 
 async def test_readers_beyond_the_limit_are_told_to_ask(prepared: Site, twin01: Plugin, twin02: Plugin) -> None:
     prepared.configure(MaxWatchers=2)
-    await prepared.start()
+    await prepared.start_heard()
     async with prepared.client("vk.vega") as client, watching(client), watching(client):
         answers = await asyncio.gather(*(client.call("GET", "/watch", None) for _ in range(50)))
         assert {answer.status for answer in answers} == {503}
@@ -259,7 +259,7 @@ async def test_readers_beyond_the_limit_are_told_to_ask(prepared: Site, twin01: 
 
 async def test_a_stop_ends_streams_at_once(prepared: Site, twin01: Plugin, twin02: Plugin) -> None:
     prepared.configure(StopTimeout=300)
-    await prepared.start()
+    await prepared.start_heard()
     async with prepared.client("vk.vega") as client, watching(client) as stream:
         await stream.until(SYNCED)
         assert await prepared.stop() == 0

@@ -1,5 +1,6 @@
 """Names of certificates as RFC 4514 writes them, and files that are replaced while a daemon runs."""
 
+import contextlib
 import ssl
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 
 from dte.runtime.errors import ConfigError
 from dte.runtime.settings import TlsSettings
-from dte.runtime.tls import PeerIdentity, identity_of, load_certificates, server_context
+from dte.runtime.tls import PeerIdentity, identity_of, server_context
 from tests.lab import pki
 
 
@@ -49,8 +50,51 @@ def test_a_new_certificate_whose_key_is_not_there_yet_leaves_the_old_pair_in_use
     context = server_context(tls)
     (tmp_path / "tls.crt").write_bytes(new.certificate)
     with pytest.raises(ConfigError):
-        load_certificates(context, tls)
+        context.renew(tls)
     assert served_certificate(context) == old.certificate.decode()
     (tmp_path / "tls.key").write_bytes(new.key)
-    load_certificates(context, tls)
+    context.renew(tls)
     assert served_certificate(context) == new.certificate.decode()
+
+
+def handshake(server: ssl.SSLContext, client: ssl.SSLContext, session: ssl.SSLSession | None = None) -> ssl.SSLObject:
+    """The client's end after a handshake and a byte of the server's; raises what a refusal raises."""
+    there, back = ssl.MemoryBIO(), ssl.MemoryBIO()
+    near = client.wrap_bio(back, there, session=session)
+    far = server.wrap_bio(there, back, server_side=True)
+    for end in (near, far, near, far):
+        with contextlib.suppress(ssl.SSLWantReadError):
+            end.do_handshake()
+    far.write(b"x")
+    assert near.read(1) == b"x"
+    return near
+
+
+def trusting(authority: pki.Authority, directory: Path) -> ssl.SSLContext:
+    """A client with a certificate of `authority`."""
+    pair = authority.issue(pki.subject("client"), usage=pki.CLIENT)
+    (directory / "client.pem").write_bytes(pair.certificate + pair.key)
+    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    client.check_hostname, client.verify_mode = False, ssl.CERT_NONE
+    client.load_cert_chain(directory / "client.pem")
+    return client
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_ca_taken_out_of_the_bundle_is_trusted_no_longer(tmp_path: Path, version: ssl.TLSVersion) -> None:
+    kept, removed = pki.make_authority("kept"), pki.make_authority("removed")
+    own = kept.issue(pki.subject("server"), usage=pki.SERVER)
+    files = {"tls.crt": own.certificate, "tls.key": own.key, "ca.pem": kept.certificate + removed.certificate}
+    for name, data in files.items():
+        (tmp_path / name).write_bytes(data)
+    tls = TlsSettings(cert_file=tmp_path / "tls.crt", key_file=tmp_path / "tls.key", ca_cert_file=tmp_path / "ca.pem")
+    server, client = server_context(tls), trusting(removed, tmp_path)
+    client.maximum_version = version
+    session = handshake(server, client).session
+    assert handshake(server, client, session).session_reused
+    (tmp_path / "ca.pem").write_bytes(kept.certificate)
+    server.renew(tls)
+    for old in (None, session):
+        with pytest.raises(ssl.SSLError):
+            handshake(server, client, old)
+    assert handshake(server, trusting(kept, tmp_path))

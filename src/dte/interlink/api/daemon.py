@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
@@ -20,9 +19,9 @@ from dte.interlink.api.routes import api_application
 from dte.interlink.api.settings import ApiSettings
 from dte.interlink.api.states import SiteStates
 from dte.interlink.api.watchers import Watchers
-from dte.runtime.errors import ConfigError, Unavailable
+from dte.runtime.errors import Unavailable
 from dte.runtime.service import Daemon, Listener, serve
-from dte.runtime.tls import load_certificates, server_context, watch_certificates
+from dte.runtime.tls import RenewableContext, reload_certificates, server_context, watch_certificates
 
 log = structlog.get_logger()
 
@@ -98,13 +97,7 @@ async def _forget_pods(table: OwnershipTable, owners: Owners, states: SiteStates
             log.info("pods_forgotten", count=len(uids))
 
 
-def _reload(settings: ApiSettings, context: ssl.SSLContext | None) -> None:
+def _reload(settings: ApiSettings, context: RenewableContext | None) -> None:
     """SIGHUP: certificates at once; any other change of the file needs a restart, which loses no request."""
-    if context is None:
-        return
-    try:
-        load_certificates(context, settings.tls)
-    except ConfigError as error:
-        log.warning("certificate_not_replaced", error=str(error))
-    else:
-        log.info("certificate_replaced")
+    if context is not None:
+        reload_certificates(context, settings.tls)
