@@ -80,7 +80,7 @@ async def test_a_waiting_job_is_dropped_by_stop_and_stays_listed(case: Case) -> 
     submission = case.submission("--hold")
     job_id = await case.batch.submit(submission)
 
-    await case.batch.stop(job_id)
+    await case.batch.stop(job_id, submission.name)
 
     assert (await case.wait_for(submission, Phase.FAILED)).state == "CANCELLED"
 
@@ -93,26 +93,39 @@ async def test_drop_leaves_a_running_job_alone_and_cancel_ends_it(case: Case) ->
         case.batch.move(job_id, "RUNNING")
     await case.wait_for(submission, Phase.RUNNING)
 
-    await case.batch.drop(job_id)
+    await case.batch.drop(job_id, submission.name)
     job = await case.job(submission)
     assert job is not None
     assert phase_of(job.state) is Phase.RUNNING
 
-    await case.batch.cancel(job_id)
+    await case.batch.cancel(job_id, submission.name)
     assert (await case.wait_for(submission, Phase.FAILED)).state == "CANCELLED"
+
+
+async def test_a_job_of_another_name_is_left_alone(case: Case) -> None:
+    submission = case.submission("--hold")
+    job_id = await case.batch.submit(submission)
+    other = str(uuid.uuid4())
+
+    for end in (case.batch.stop, case.batch.drop, case.batch.cancel, case.batch.signal):
+        await end(job_id, other)
+
+    job = await case.job(submission)
+    assert job is not None
+    assert phase_of(job.state) is Phase.WAITING
 
 
 async def test_ending_what_is_over_or_unknown_is_done(case: Case) -> None:
     submission = case.submission("--hold")
     job_id = await case.batch.submit(submission)
-    await case.batch.cancel(job_id)
+    await case.batch.cancel(job_id, submission.name)
     await case.wait_for(submission, Phase.FAILED)
 
     for known in (job_id, "67000000"):
-        await case.batch.stop(known)
-        await case.batch.signal(known)
-        await case.batch.drop(known)
-        await case.batch.cancel(known)
+        await case.batch.stop(known, submission.name)
+        await case.batch.signal(known, submission.name)
+        await case.batch.drop(known, submission.name)
+        await case.batch.cancel(known, submission.name)
 
 
 async def test_accounting_says_none_or_what_it_knows_of_exactly_these_ids(case: Case) -> None:

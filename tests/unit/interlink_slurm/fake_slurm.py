@@ -83,22 +83,22 @@ class FakeSlurm:
         self._begin("accounted_by_name", name)
         return Listing(tuple(self.jobs_of(name)), ()) if self.has_accounting else None
 
-    async def stop(self, job_id: str) -> None:
+    async def stop(self, job_id: str, name: str) -> None:
         fault = self._begin("stop", job_id)
         await self.may_stop.wait()
-        self._cancel_if(job_id, {"PENDING"})
+        self._cancel_if(job_id, name, {"PENDING"})
         _lose_answer(fault)
 
-    async def signal(self, job_id: str) -> None:
+    async def signal(self, job_id: str, name: str) -> None:
         self._begin("signal", job_id)
 
-    async def drop(self, job_id: str) -> None:
+    async def drop(self, job_id: str, name: str) -> None:
         self._begin("drop", job_id)
-        self._cancel_if(job_id, {"PENDING"})
+        self._cancel_if(job_id, name, {"PENDING"})
 
-    async def cancel(self, job_id: str) -> None:
+    async def cancel(self, job_id: str, name: str) -> None:
         self._begin("cancel", job_id)
-        self._cancel_if(job_id, {"PENDING", "RUNNING"})
+        self._cancel_if(job_id, name, {"PENDING", "RUNNING"})
 
     async def nodes(self, partitions: Sequence[str]) -> tuple[NodeLine, ...]:
         self._begin("nodes", *partitions)
@@ -113,9 +113,9 @@ class FakeSlurm:
             raise Unavailable(f"{method}: Unable to contact slurm controller (connect failure)")
         return fault
 
-    def _cancel_if(self, job_id: str, states: set[str]) -> None:
+    def _cancel_if(self, job_id: str, name: str, states: set[str]) -> None:
         job = self.jobs.get(job_id)
-        if job is not None and job.state in states and not is_final(job.state):
+        if job is not None and job.name == name and job.state in states and not is_final(job.state):
             self.move(job_id, "CANCELLED")
 
 

@@ -119,19 +119,27 @@ async def test_a_site_without_accounting_is_told_from_one_whose_database_is_down
     ],
 )
 async def test_ending_a_job_that_is_over_is_done(tmp_path, words):
-    await commands(tmp_path, f"echo '{words}' >&2; exit 1").stop("6")
+    await commands(tmp_path, f"echo '{words}' >&2; exit 1").stop("6", UID)
+
+
+async def test_a_job_is_ended_under_its_name_only(tmp_path):
+    for end in ("stop", "signal", "drop", "cancel"):
+        await getattr(commands(tmp_path, noting(tmp_path, "exit 0")), end)("6", UID)
+
+        assert f"--name={UID}" in arguments(tmp_path)
+        assert arguments(tmp_path)[-1] == "6"
 
 
 @pytest.mark.parametrize("status", [225, 229])
 async def test_ending_a_job_that_is_over_may_fail_without_a_word(tmp_path, status):
-    await commands(tmp_path, f"exit {status}").cancel("6")
+    await commands(tmp_path, f"exit {status}").cancel("6", UID)
 
 
 async def test_ending_a_job_that_slurm_will_not_touch_now_is_again(tmp_path):
     slurm = commands(tmp_path, "echo 'Job can not be altered now, try again later' >&2; exit 228")
 
     with pytest.raises(Unavailable):
-        await slurm.cancel("8")
+        await slurm.cancel("8", UID)
 
 
 async def test_sinfo_of_another_shape_is_bad_output(tmp_path):

@@ -1,4 +1,5 @@
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -179,6 +180,56 @@ async def test_a_reused_id_gives_no_pod_an_old_jobs_state(site):
     await site.round(GRACE_S)
 
     assert site.state()[1]["reason"] == "JobLost"
+
+
+async def test_a_reused_id_is_not_proven_by_the_comment_of_a_pod_of_the_same_name(site):
+    await site.create()
+    await site.create(a_pod(uid=OTHER_UID))
+    other = site.batch.jobs.pop("2")
+    assert other.comment == site.job().record.comment
+    site.batch.jobs["1"] = replace(other, job_id="1", state="RUNNING")
+
+    await site.round()
+    await site.round(GRACE_S)
+
+    assert site.state()[1]["reason"] == "JobLost"
+
+
+async def test_a_job_that_runs_in_accounting_only_is_lost_after_the_grace_time(site):
+    await site.create()
+    site.batch.move("1", "RUNNING")
+    site.batch.purge("1")
+
+    await site.round()
+    await site.round(GRACE_S)
+
+    assert site.state()[1]["reason"] == "JobLost"
+
+
+async def test_a_queue_that_was_not_read_whole_proves_no_absence(site):
+    await site.create()
+    site.batch.move("1", "RUNNING")
+    site.batch.purge("1")
+
+    for _ in range(2):
+        site.clock.now += GRACE_S
+        await site.poller.apply(Listing((), ("1|RUNN",)), site.clock())
+        await site.keeper.tick()
+
+    assert site.job().record.state is State.SUBMITTED
+
+
+async def test_an_end_that_is_concluded_is_told_once_it_is_on_record(site):
+    await site.create()
+    site.batch.jobs.clear()
+    await site.round()
+    site.clock.now += GRACE_S
+    assert site.state()[0] == "waiting"
+
+    await site.round()
+
+    assert site.state()[0] == "terminated"
+    assert site.job().record.state is State.TERMINAL
 
 
 async def test_a_look_that_began_before_the_submit_says_nothing_about_the_job(site):

@@ -1,4 +1,5 @@
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -7,7 +8,7 @@ from dte.interlink.wire import Creator
 from dte.runtime.errors import NotFound, Unavailable
 from tests.unit.interlink_slurm.fake_slurm import Fault
 from tests.unit.interlink_slurm.pods import OTHER_UID, a_pod
-from tests.unit.interlink_slurm.site import CREATOR, GRACE_S
+from tests.unit.interlink_slurm.site import CREATOR, GRACE_S, RETENTION_S
 
 
 async def test_a_waiting_job_is_dropped_and_the_pod_is_terminal_at_the_next_look(site):
@@ -34,6 +35,29 @@ async def test_a_running_job_is_told_to_end_and_its_file_decides(site):
     assert site.batch.called("signal") == [("signal", "1")]
     assert site.batch.called("stop") == site.batch.called("cancel") == []
     assert site.state()[1]["exitCode"] == 7
+
+
+async def test_a_delete_leaves_the_job_alone_that_got_the_id_of_a_lost_one(site):
+    await site.create()
+    await site.create(a_pod(uid=OTHER_UID))
+    site.batch.jobs = {"1": replace(site.batch.jobs["2"], job_id="1", state="RUNNING")}
+
+    await site.stopper.delete(a_pod())
+    for _ in range(3):
+        await site.round(GRACE_S)
+
+    assert site.batch.jobs["1"].state == "RUNNING"
+    assert site.job().record.state is State.DELETED
+
+
+async def test_a_job_that_was_renamed_is_ended_under_its_new_name(site):
+    await site.create()
+    site.batch.move("1", "PENDING", name="site-job")
+    await site.round()
+
+    await site.stopper.delete(a_pod())
+
+    assert site.batch.jobs["1"].state == "CANCELLED"
 
 
 async def test_a_running_job_is_cancelled_only_after_its_grace_period(site):
@@ -150,6 +174,20 @@ async def test_a_tombstone_keeps_the_end_and_nothing_but_the_record(site):
 
     assert [path.name for path in site.directory().iterdir()] == ["record.json"]
     assert site.state()[1]["exitCode"] == 3
+
+
+async def test_a_job_that_outlived_its_pods_deletion_keeps_its_end_for_the_retention_time(site):
+    await site.create()
+    site.batch.move("1", "RUNNING")
+    await site.stopper.delete(a_pod())
+    site.clock.now += RETENTION_S + 1
+    site.batch.move("1", "CANCELLED")
+
+    await site.round()
+
+    assert site.job().record.state is State.DELETED
+    await site.round(RETENTION_S + 1)
+    assert site.job() is None
 
 
 async def test_a_tombstone_goes_after_the_retention_time(site):

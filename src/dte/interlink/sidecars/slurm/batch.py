@@ -35,6 +35,9 @@ class BatchSystem(Protocol):
 
     All calls may run concurrently and may be repeated. Each raises Unavailable when the batch system does not answer
     in time or says to come again; nothing is then known about the outcome.
+
+    What ends a job names it twice, by id and by the name that the queue shows: ids start again with the controller's
+    state, and a job of another name under the id is left alone.
     """
 
     async def submit(self, submission: Submission) -> str:
@@ -57,19 +60,19 @@ class BatchSystem(Protocol):
         """What accounting knows of jobs of this name in the last days; None: the site keeps no accounting."""
         ...
 
-    async def stop(self, job_id: str) -> None:
+    async def stop(self, job_id: str, name: str) -> None:
         """Drop the job if it waits; else ask its script to end (SIGTERM). Nothing happens to a finished job."""
         ...
 
-    async def signal(self, job_id: str) -> None:
+    async def signal(self, job_id: str, name: str) -> None:
         """Ask the script of a job that has started to end (SIGTERM). Nothing happens to a finished job."""
         ...
 
-    async def drop(self, job_id: str) -> None:
+    async def drop(self, job_id: str, name: str) -> None:
         """Cancel the job only if it still waits."""
         ...
 
-    async def cancel(self, job_id: str) -> None:
+    async def cancel(self, job_id: str, name: str) -> None:
         """End the job, whatever it does. Nothing happens to a finished job."""
         ...
 

@@ -122,23 +122,23 @@ class SlurmCommands:
         """See BatchSystem."""
         return await self._account([f"--starttime={ACCOUNTING_WINDOW}", f"--name={name}"])
 
-    async def stop(self, job_id: str) -> None:
+    async def stop(self, job_id: str, name: str) -> None:
         """See BatchSystem. In this order a job that starts in between gets the signal."""
-        await self.drop(job_id)
-        await self.signal(job_id)
+        await self.drop(job_id, name)
+        await self.signal(job_id, name)
 
-    async def signal(self, job_id: str) -> None:
+    async def signal(self, job_id: str, name: str) -> None:
         """See BatchSystem."""
         # --batch: only the script, which is the supervisor: it stops the containers in order and writes the status.
-        await self._end(["--batch", "--signal=TERM", job_id])
+        await self._end(["--batch", "--signal=TERM", f"--name={name}", job_id])
 
-    async def drop(self, job_id: str) -> None:
+    async def drop(self, job_id: str, name: str) -> None:
         """See BatchSystem."""
-        await self._end(["--state=PENDING", job_id])
+        await self._end(["--state=PENDING", f"--name={name}", job_id])
 
-    async def cancel(self, job_id: str) -> None:
+    async def cancel(self, job_id: str, name: str) -> None:
         """See BatchSystem."""
-        await self._end([job_id])
+        await self._end([f"--name={name}", job_id])
 
     async def nodes(self, partitions: Sequence[str]) -> tuple[NodeLine, ...]:
         """See BatchSystem. Raises BadOutput when sinfo prints something else."""

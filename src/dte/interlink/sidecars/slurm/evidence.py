@@ -52,6 +52,19 @@ class Findings:
 def find(record: Record, evidence: Evidence) -> Findings:
     """The states of a pod's containers. Every container of the pod is there, whatever the evidence lacks."""
     verdict = None if _is_unexplained(record, evidence) else _verdict(record, evidence)
+    return _findings(record, evidence, verdict)
+
+
+def find_open(record: Record, evidence: Evidence) -> Findings:
+    """The states of a pod's containers as long as the end is not on record.
+
+    An end that is concluded, from the queue or from silence, is not told before: after a restart it might look
+    different. What a container's own file says of its end stays true.
+    """
+    return _findings(record, evidence, None)
+
+
+def _findings(record: Record, evidence: Evidence, verdict: Verdict | None) -> Findings:
     states = _states(record, evidence, verdict)
     return Findings(
         containers=tuple(_wire(c, states[c.name]) for c in record.containers),
@@ -97,7 +110,7 @@ def _states(record: Record, evidence: Evidence, verdict: Verdict | None) -> dict
         if verdict is not None:
             states[name] = _explained(_closed(state, verdict, evidence.queue), record, evidence.queue)
         else:
-            states[name] = _still_running(state) if _is_unexplained(record, evidence) else state
+            states[name] = _still_running(state)
     return states
 
 

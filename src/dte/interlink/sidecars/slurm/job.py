@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from dte.interlink.jobs.status import JobStatus
 from dte.interlink.wire import PodStatus
 
-from .evidence import Evidence, Findings, find
+from .evidence import Evidence, Findings, find, find_open
 from .life import State
 from .parse import QueueJob
 from .record import Maker, Record
@@ -50,6 +50,11 @@ class Job:
     def uid(self) -> str:
         """The pod's UID."""
         return self.record.pod_uid
+
+    @property
+    def queue_name(self) -> str:
+        """The name of its job: the pod's UID, unless the site's submit plugin gave it another."""
+        return self.queue.name if self.queue is not None else self.uid
 
     @property
     def is_shown(self) -> bool:
@@ -122,7 +127,7 @@ class Job:
         )
 
     def findings(self, now: float, *, grace_s: float) -> Findings:
-        """The states of its containers."""
+        """The states of its containers, and whether it is over."""
         return find(self.record, self.evidence(now, grace_s=grace_s))
 
     def pod_status(self, now: float, *, grace_s: float) -> PodStatus:
@@ -131,7 +136,7 @@ class Job:
         if record.is_over:
             containers, init_containers = record.final, record.init_final
         else:
-            findings = self.findings(now, grace_s=grace_s)
+            findings = find_open(record, self.evidence(now, grace_s=grace_s))
             containers, init_containers = findings.containers, findings.init_containers
         return PodStatus(
             name=record.pod_name,

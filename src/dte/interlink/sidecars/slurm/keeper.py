@@ -169,7 +169,8 @@ def _unused_since(record: Record) -> float | None:
     """
     if record.state is State.INTENT:
         return record.created_at
-    return (record.deleted_at or record.ended_at) if record.is_over else None
+    # The later of the two: a job that outlived its pod's deletion for long has an end that was not told yet.
+    return max(record.deleted_at or 0.0, record.ended_at or 0.0) if record.is_over else None
 
 
 async def _all_of(work: Iterable[Coroutine[None, None, None]]) -> None:

@@ -33,9 +33,14 @@ class QueueIndex:
         job = self._by_id.get(record.job_id)
         if job is None:
             return None
-        proven = job.name == record.pod_uid or job.work_dir == str(work_dir)
-        proven = proven or (record.comment != "" and job.comment == record.comment)
-        return job if proven or _may_be_upstreams(job, record, work_dir) else None
+        if job.name == record.pod_uid or job.work_dir == str(work_dir):
+            return job
+        if _is_another_pods(job, work_dir):
+            return None
+        # A pod that is created again under its name has the same comment; upstream's plugin let pods name their
+        # jobs, which run where it was started: only the id is left to know them by.
+        has_comment = record.comment != "" and job.comment == record.comment
+        return job if has_comment or record.made_by is Maker.UPSTREAM else None
 
     def of_pod(self, record: Record, work_dir: Path) -> tuple[QueueJob, ...]:
         """All jobs that were submitted for the pod, whatever their id; the oldest first."""
@@ -44,18 +49,15 @@ class QueueIndex:
         return tuple(sorted(found.values(), key=lambda job: int(job.job_id)))
 
 
-def _may_be_upstreams(job: QueueJob, record: Record, work_dir: Path) -> bool:
-    """Upstream's plugin let pods name their jobs, which run where it was started: only the id is left to know them by.
-
-    A job that is named after a pod, or runs in a job directory, is another pod's.
-    """
-    if record.made_by is not Maker.UPSTREAM or Path(job.work_dir).parent == work_dir.parent:
-        return False
+def _is_another_pods(job: QueueJob, work_dir: Path) -> bool:
+    """Whether a job that is not this directory's is named after a pod, or runs in a job directory."""
+    if Path(job.work_dir).parent == work_dir.parent:
+        return True
     try:
         checked_uid(job.name)
     except ValueError:
-        return True
-    return False
+        return False
+    return True
 
 
 def job_to_adopt(jobs: Sequence[QueueJob], *, claimant: str, recorded: str) -> str:

@@ -102,7 +102,7 @@ class Poller:
                 self._see(job, seen, begun_at)
             elif job.record.job_id or job.record.state is State.DELETING:
                 missing.append(job)
-        await self._look_up(missing, begun_at)
+        await self._look_up(missing, begun_at, is_whole=not listing.bad_lines)
 
     def _see(self, job: Job, seen: QueueJob, begun_at: float) -> None:
         is_new_state = job.queue is None or job.queue.state != seen.state
@@ -139,13 +139,17 @@ class Poller:
         log.warning("second_job_of_pod", pod_uid=job.uid, job_id=job.record.job_id, second=other.job_id)
         has_claim = job.files is not None and job.files.job_id == job.record.job_id
         if has_claim or job.record.is_deleted:
-            await self._batch.cancel(other.job_id)
+            await self._batch.cancel(other.job_id, other.name)
         else:
             # Nobody has the claim yet. A running one settles it by itself; only a waiting one is safe to end.
-            await self._batch.drop(other.job_id)
+            await self._batch.drop(other.job_id, other.name)
 
-    async def _look_up(self, missing: list[Job], begun_at: float) -> None:
-        """Ask accounting, in one go, for jobs that the queue does not list. It is no end by itself."""
+    async def _look_up(self, missing: list[Job], begun_at: float, *, is_whole: bool) -> None:
+        """Ask accounting, in one go, for jobs that the queue does not list. It is no end by itself.
+
+        Accounting tells how a job ended. It cannot tell that one waits or runs which a queue that was read whole
+        (`is_whole`) does not list: a controller that lost its state leaves such entries for ever.
+        """
         if not missing:
             return
         try:
@@ -160,9 +164,9 @@ class Poller:
         index = QueueIndex(listing.jobs if listing is not None else ())
         for job in missing:
             known = index.recorded(job.record, self._table.store.directory(job.record).path)
-            if known is not None and phase_of(known.state) is not Phase.UNKNOWN:
+            if known is not None and is_final(known.state):
                 self._see(job, known, begun_at)
-            else:
+            elif known is None or is_whole:
                 self._table.miss(job, begun_at)
             self._keeper.read_soon(job)
 

@@ -100,7 +100,7 @@ class Stopper:
             if self._is_grace_over(job):
                 log.warning("grace_period_over", pod_uid=job.uid, job_id=job.record.job_id, effect="job is cancelled")
                 job.next_stop_at = self._table.clock() + CANCEL_AGAIN_S
-                await self._batch.cancel(job.record.job_id)
+                await self._batch.cancel(job.record.job_id, job.queue_name)
             else:
                 await self._ask_to_end(job)
             self._poller.look_soon()
@@ -111,7 +111,7 @@ class Stopper:
     async def _ask_to_end(self, job: Job) -> None:
         job.stop_is_under_way = True
         try:
-            await self._way_to_end(job)(job.record.job_id)
+            await self._way_to_end(job)(job.record.job_id, job.queue_name)
         finally:
             job.stop_is_under_way = False
         now = self._table.clock()
@@ -120,7 +120,7 @@ class Stopper:
         # A job that has not written its status file yet may not have been there to hear the signal: ask again.
         job.next_stop_at = now + RETRY_S if job.current_files is None else self._grace_end(job)
 
-    def _way_to_end(self, job: Job) -> Callable[[str], Awaitable[None]]:
+    def _way_to_end(self, job: Job) -> Callable[[str, str], Awaitable[None]]:
         if job.record.made_by is Maker.UPSTREAM:
             return self._batch.cancel  # its script does not pass signals on
         # A job that wrote its status file has started: one command less.

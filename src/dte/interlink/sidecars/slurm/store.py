@@ -233,16 +233,20 @@ def _forget_secrets(directory: JobDirectory) -> None:
 
 def _bury(directory: JobDirectory) -> None:
     for entry in directory.path.iterdir():
-        if entry == directory.record:
+        if entry in (directory.record, directory.spec):
             continue
         if entry.is_dir() and not entry.is_symlink():
             with contextlib.suppress(OSError):  # a process that is left may still write; retention tries again
                 _remove_tree(entry)
         else:
             entry.unlink(missing_ok=True)
+    directory.spec.unlink(missing_ok=True)  # last: by it a start knows that the rest may still be there
 
 
 def _remove(directory: JobDirectory) -> None:
+    # The record last: what a stop in between leaves is still known, and goes the next time.
+    with contextlib.suppress(FileNotFoundError):
+        _bury(directory)
     _remove_tree(directory.path)
 
 
