@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -33,6 +34,14 @@ def this_process() -> ProcessIdentity:
     return ProcessIdentity(
         socket.gethostname(), _BOOT_ID.read_text().strip(), pid, start_time(pid) or 0, str(_PID_NAMESPACE.readlink())
     )
+
+
+def this_process_or_unknown() -> ProcessIdentity:
+    """The same where /proc may be hidden: then one that no other process takes for one that it knows."""
+    try:
+        return this_process()
+    except OSError:
+        return ProcessIdentity(socket.gethostname(), f"unknown-{uuid.uuid4()}", os.getpid(), 0)
 
 
 def start_time(pid: int) -> int | None:

@@ -9,9 +9,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+import yaml
 
+from tests.integration.virtual_kubelet.cuttable import Cuttable
 from tests.integration.virtual_kubelet.kubelet_process import KubeletProcess
 from tests.integration.virtual_kubelet.standin_site import StandInSite, serving
 from tests.lab.fixtures import KubeLab
@@ -32,6 +35,10 @@ class World:
     namespace: str
     kubelet_port: int
     files: Path
+    way: Cuttable
+    """Between the virtual kubelet and the Kubernetes API."""
+    settings: dict[str, Any]
+    """Of the virtual kubelet."""
 
     def pod(self, name: str, *, command: list[str] | None = None, **spec: Any) -> dict[str, Any]:
         """A pod for our node; `spec` replaces or adds fields."""
@@ -106,7 +113,21 @@ def _in_thread(site: StandInSite, path: Path) -> Iterator[str]:
         loop.close()
 
 
-def _free_port(address: str) -> int:
+@contextlib.contextmanager
+def _cuttable_way(kubeconfig: Path) -> Iterator[Cuttable]:
+    """A way to the API server that can be cut; the file is changed to lead over it."""
+    raw = yaml.safe_load(kubeconfig.read_text())
+    cluster = raw["clusters"][0]["cluster"]
+    target = urlsplit(cluster["server"])
+    assert target.hostname is not None
+    assert target.port is not None
+    with Cuttable((target.hostname, target.port)).running() as way:
+        cluster |= {"server": f"https://127.0.0.1:{way.port}", "tls-server-name": target.hostname}
+        kubeconfig.write_text(yaml.safe_dump(raw))
+        yield way
+
+
+def free_port(address: str) -> int:
     with socket.socket() as probe:
         probe.bind((address, 0))
         return int(probe.getsockname()[1])
@@ -118,14 +139,15 @@ def world(lab_kube: KubeLab, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     mark = secrets.token_hex(3)
     node, namespace = f"vk-{mark}", f"test-{mark}"
     address = lab_kube.host_address
-    port = _free_port(address)
+    port = free_port(address)
     certificate, key, client_ca = lab_kube.kubelet_files(files, node)
     site = StandInSite()
     lab_kube.kubectl("create", "namespace", namespace)
-    with _in_thread(site, files / "site.sock") as url:
+    kubeconfig = lab_kube.virtual_kubelet_kubeconfig(files)
+    with _in_thread(site, files / "site.sock") as url, _cuttable_way(kubeconfig) as way:
         settings = {
             "NodeName": node,
-            "KubeconfigFile": str(lab_kube.virtual_kubelet_kubeconfig(files)),
+            "KubeconfigFile": str(kubeconfig),
             "NodeIP": address,
             "KubeletListen": f"{address}:{port}",
             "KubeletCertFile": str(certificate),
@@ -137,9 +159,9 @@ def world(lab_kube: KubeLab, tmp_path_factory: pytest.TempPathFactory) -> Iterat
             "KubernetesApiAddr": "192.0.2.1",
             "KubernetesApiPort": 6443,
         }
-        kubelet = KubeletProcess(files, settings, f"127.0.0.1:{_free_port('127.0.0.1')}")
+        kubelet = KubeletProcess(files, settings, f"127.0.0.1:{free_port('127.0.0.1')}")
         kubelet.start()
-        world = World(lab_kube, site, kubelet, node, namespace, port, files)
+        world = World(lab_kube, site, kubelet, node, namespace, port, files, way, settings)
         world.until("service account", lambda: bool(world.kubectl("get", "sa", "default", "--ignore-not-found")))
         yield world
         lab_kube.kubectl("delete", "namespace", namespace, "--wait=false")
@@ -158,3 +180,4 @@ def _healthy_site(request: pytest.FixtureRequest) -> Iterator[None]:
         site.next_answers.clear()
         site.warnings = []
         site.ends_on_delete = True
+        site.is_hung = False

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
@@ -14,7 +15,15 @@ from tests.lab.progress import wait_for
 
 START_LIMIT_S = 60.0
 STOP_LIMIT_S = 30.0
-POD_RESOURCES = ("pods", "pods/status", "events")
+WRITES_METRIC = "dte_vk_api_writes_per_pod"
+
+
+@dataclass(frozen=True)
+class Forgotten:
+    """Pods, and requests that changed them or made events of them."""
+
+    pods: int
+    writes: int
 
 
 class KubeletProcess:
@@ -29,17 +38,30 @@ class KubeletProcess:
 
     def start(self) -> None:
         """Returns when it is ready."""
+        self._launch()
+        wait_for("the virtual kubelet", self._missing, START_LIMIT_S)
+
+    def _launch(self) -> None:
         command = [str(Path(sys.executable).parent / "dte"), "virtual-kubelet", "serve", "--config", str(self.config)]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
-        wait_for("the virtual kubelet", self._missing, START_LIMIT_S)
 
     def _missing(self) -> str | None:
         assert self._process is not None
         assert self._process.poll() is None, self.log.read_text()[-4000:]
+        return self.why_not_ready() or None
+
+    def start_waiting(self) -> None:
+        """Returns at once: this one may have to wait for another."""
+        self._launch()
+
+    def why_not_ready(self) -> str:
+        """What /readyz says; empty when it is ready."""
         try:
             with urllib.request.urlopen(f"{self._admin}/readyz", timeout=2):
-                return None
+                return ""
+        except urllib.error.HTTPError as error:
+            return error.read().decode()
         except (urllib.error.URLError, OSError) as error:
             return str(error)
 
@@ -53,16 +75,13 @@ class KubeletProcess:
 
     def _end(self, number: signal.Signals) -> int:
         assert self._process is not None
-        self._process.send_signal(number)
+        if self._process.poll() is None:
+            self._process.send_signal(number)
         return self._process.wait(STOP_LIMIT_S)
 
-    def pod_writes(self) -> float:
-        """Requests that changed pods or made events, since its start."""
+    def forgotten(self) -> "Forgotten":
+        """The pods whose life was over since its start."""
         with urllib.request.urlopen(f"{self._admin}/metrics", timeout=5) as answer:
             families = text_string_to_metric_families(answer.read().decode())
-        return sum(
-            sample.value
-            for family in families
-            for sample in family.samples
-            if sample.name == "dte_vk_api_writes_total" and sample.labels["resource"] in POD_RESOURCES
-        )
+        values = {sample.name: sample.value for family in families for sample in family.samples if not sample.labels}
+        return Forgotten(int(values[f"{WRITES_METRIC}_count"]), int(values[f"{WRITES_METRIC}_sum"]))

@@ -15,6 +15,10 @@ from typing import Any
 
 from aiohttp import web
 
+from dte.interlink import wire
+from dte.interlink.watch.hub import WatchHub
+from dte.interlink.watch.stream import send_watch
+
 
 def now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -45,6 +49,10 @@ class Job:
 
     def names(self, key: str) -> list[str]:
         return [item["name"] for item in self.pod["spec"].get(key) or ()]
+
+    @property
+    def is_over(self) -> bool:
+        return all("terminated" in self.states.get(name, {}) for name in self.names("containers"))
 
     def status(self) -> dict[str, Any]:
         meta = self.pod["metadata"]
@@ -83,7 +91,13 @@ class StandInSite:
         """Status and body of the answers to the next creates, before they are taken."""
         self.warnings: list[str] = []
         self.is_down = False
+        self.is_hung = False
+        """Takes requests and does not answer, as behind a network that is cut."""
         self.ends_on_delete = True
+        self.hub: WatchHub | None = None
+        """Set before a virtual kubelet starts: a stream of changes; None: as upstream, none."""
+        self.questions = 0
+        """Requests for states."""
         self.ping: dict[str, Any] = {"status": "ok", "resources": {"cpu": "64", "memory": "256Gi", "pods": "500"}}
         self._next_number = 100
 
@@ -101,6 +115,7 @@ class StandInSite:
                 web.post("/create", self._create),
                 web.delete("/delete", self._delete),
                 web.get("/status", self._status),
+                web.get("/watch", self._watch),
                 web.post("/pinglink", self._pinglink),
                 web.get("/getLogs", self._logs),
             ]
@@ -110,6 +125,8 @@ class StandInSite:
     @web.middleware
     async def _outage(self, request: web.Request, handler: Any) -> web.StreamResponse:
         self.headers.append(dict(request.headers))
+        while self.is_hung:
+            await asyncio.sleep(0.05)
         if self.is_down:
             return web.Response(status=503, text="the site is down for the test", headers={"Retry-After": "1"})
         return await handler(request)
@@ -139,8 +156,23 @@ class StandInSite:
         return web.Response(text="deleted")
 
     async def _status(self, request: web.Request) -> web.Response:
+        self.questions += 1
         asked = [pod["metadata"]["uid"] for pod in json.loads(await request.read())]
         return web.json_response([self.jobs[uid].status() for uid in asked if uid in self.jobs])
+
+    async def _watch(self, request: web.Request) -> web.StreamResponse:
+        if self.hub is None:
+            return web.Response(status=404, text="404 page not found")
+        with self.hub.reader() as reader:
+            return await send_watch(request, reader)
+
+    async def publish_forever(self) -> None:
+        """Tests set states from another thread; the stream tells them from here."""
+        while True:
+            await asyncio.sleep(0.02)
+            for uid, job in list(self.jobs.items() if self.hub is not None and not self.is_hung else ()):
+                assert self.hub is not None
+                self.hub.publish(wire.status_from(job.status()), deleted=uid in self.deletes and job.is_over)
 
     async def _pinglink(self, request: web.Request) -> web.Response:
         return web.json_response(self.ping)
@@ -171,6 +203,8 @@ async def serving(site: StandInSite, socket: Path) -> AsyncIterator[str]:
     await runner.setup()
     try:
         await web.UnixSite(runner, str(socket)).start()
+        publisher = asyncio.create_task(site.publish_forever())
         yield f"unix://{socket}"
+        publisher.cancel()
     finally:
         await runner.cleanup()

@@ -4,7 +4,8 @@ import os
 import subprocess
 from dataclasses import replace
 
-from dte.runtime.process_identity import is_alive, start_time, this_process
+from dte.runtime import process_identity
+from dte.runtime.process_identity import is_alive, start_time, this_process, this_process_or_unknown
 
 
 def test_this_process_lives():
@@ -30,3 +31,10 @@ def test_of_another_boot_or_container_nothing_is_known():
     me = this_process()
     assert is_alive(replace(me, boot_id="other"), me) is None
     assert is_alive(replace(me, pid_namespace="pid:[0]"), me) is None
+
+
+def test_where_proc_is_hidden_a_process_is_like_no_other(monkeypatch, tmp_path):
+    monkeypatch.setattr(process_identity, "_BOOT_ID", tmp_path / "hidden")
+    one, other = this_process_or_unknown(), this_process_or_unknown()
+    assert one.pid == os.getpid()
+    assert is_alive(one, other) is None

@@ -122,3 +122,11 @@ async def test_a_cluster_that_does_not_allow_it_keeps_no_status_back(running, er
     running.site.knows(report(runs()))
     await running.clock.advance(6)
     assert running.status(UID)["phase"] == "Running"
+
+
+async def test_a_pod_that_waits_for_its_job_outlasts_an_outage_too(running):
+    running.site.is_down = True
+    running.cluster.apply(with_tolerations(NODE, *DEFAULTS))
+    await settle()
+    assert running.cluster.pods[UID]["spec"]["tolerations"] == [NODE, *OUTLASTING]
+    assert running.cluster.writes == ["event CreateDelayed", "tolerations"]

@@ -22,7 +22,7 @@ from dte.interlink.virtual_kubelet.times import Clock, SystemClock
 from dte.interlink.virtual_kubelet.worker import Surroundings
 from dte.runtime.backoff import Backoff
 from dte.runtime.errors import Refused, Unavailable
-from dte.runtime.process_identity import is_alive, this_process
+from dte.runtime.process_identity import is_alive, this_process_or_unknown
 from dte.runtime.service import Daemon, Listener, serve
 from dte.runtime.tls import client_context, server_context, watch_certificates
 
@@ -46,7 +46,7 @@ class VirtualKubelet:
         events = EventRecorder(cluster, settings.node_name, clock.time)
         version = f"v{importlib.metadata.version('intertwin-dte')}"
         hold = SweepHold()
-        me = this_process()
+        me = this_process_or_unknown()
         lease = NodeLease(
             cluster,
             clock,

@@ -40,33 +40,33 @@ class EventRecorder:
         self._sink = sink
         self._node = node_name
         self._time = time
-        self._seen: dict[tuple[str, str], _Seen] = {}
+        self._seen: dict[str, dict[str, _Seen]] = {}
+        """By object and reason."""
 
     async def record(self, about: KubeObject, note: Note, *, kind: str = "Pod") -> int:
         """Make an event of `note`, or count it up; returns how many requests that took."""
-        key = (str(pods.metadata(about).get("uid") or pods.name(about)), note.reason)
-        seen = self._seen.get(key)
+        seen = self._seen.get(_key(about), {}).get(note.reason)
         try:
             if seen is None:
-                await self._create(key, about, note, kind)
+                await self._create(about, note, kind)
                 return 1
-            return await self._repeat(key, seen, about, note, kind)
+            return await self._repeat(seen, about, note, kind)
         except (Unavailable, Refused) as error:
             log.warning("event_not_written", reason=note.reason, message=note.message, error=str(error))
             return 1
 
     def forget(self, uid: str) -> None:
         """Drop what is remembered of an object that is gone."""
-        self._seen = {key: value for key, value in self._seen.items() if key[0] != uid}
+        self._seen.pop(uid, None)
 
-    async def _create(self, key: tuple[str, str], about: KubeObject, note: Note, kind: str) -> None:
+    async def _create(self, about: KubeObject, note: Note, kind: str) -> None:
         now = self._time()
         event = event_object(about, note, kind=kind, node_name=self._node, now=kube_time(now))
         # Remembered first: when the answer is lost, a repetition is a smaller evil than a flood.
-        self._seen[key] = _Seen(event, note.message, 1, now)
+        self._seen.setdefault(_key(about), {})[note.reason] = _Seen(event, note.message, 1, now)
         await self._sink.create_event(event)
 
-    async def _repeat(self, key: tuple[str, str], seen: _Seen, about: KubeObject, note: Note, kind: str) -> int:
+    async def _repeat(self, seen: _Seen, about: KubeObject, note: Note, kind: str) -> int:
         seen.count += 1
         now = self._time()
         if now - seen.written_at < REPEAT_INTERVAL_S:
@@ -76,9 +76,13 @@ class EventRecorder:
         try:
             await self._sink.patch_event(seen.event, patch)
         except NotFound:  # its time to live is over
-            await self._create(key, about, note, kind)
+            await self._create(about, note, kind)
             return 2
         return 1
+
+
+def _key(about: KubeObject) -> str:
+    return str(pods.metadata(about).get("uid") or pods.name(about))
 
 
 def event_object(about: KubeObject, note: Note, *, kind: str, node_name: str, now: str) -> Mapping[str, Any]:

@@ -1,6 +1,7 @@
 """One pod from first sight to forgotten: takes the steps that `steps.next_step` decides, one after the other."""
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -120,6 +121,8 @@ class PodWorker:
         if failures == 1:
             self._log.warning("step_failed", step=step.value, error=str(error), retry_in_s=round(delay_s, 1))
         await self._tell(step, error)
+        if failures == 1 and step in (Step.LOOK_UP, Step.CREATE):
+            await self._tolerate_early()
         until = self._around.clock.time() + delay_s
         while (left := until - self._around.clock.time()) > 0 and self._next() is step:
             await self._sleep(left)
@@ -226,6 +229,12 @@ class PodWorker:
             # Somebody changed them since we saw the pod: the watch brings the new ones.
             raise Unavailable(f"the pod's tolerations are not taken: {error}") from error
         record.tolerations_written()
+
+    async def _tolerate_early(self) -> None:
+        """A pod that must wait for its job must outlast an outage too; if it cannot be changed now, then later."""
+        if self._record.wanted_tolerations is not None:
+            with contextlib.suppress(DteError):
+                await self._tolerate()
 
     async def _confirm(self) -> None:
         """Believe that the pod is gone only when a direct look agrees."""
