@@ -1,3 +1,5 @@
+import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -5,7 +7,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-from dte.interlink.sidecars.slurm.cli import table_lines
 from dte.interlink.sidecars.slurm.record import encode_record
 from tests.unit.interlink_slurm.pods import RECORD, UID
 
@@ -54,14 +55,33 @@ def test_jobs_prints_the_records_without_a_daemon(tmp_path):
 
     result = run("jobs", "--config", config(tmp_path))
 
-    assert result.stdout.splitlines()[1].split() == [
-        "default/hello",
-        UID,
-        "intent",
-        "-",
-        "vega-cpu",
-        "2026-01-01T00:00:00Z",
-    ]
+    row = result.stdout.splitlines()[1].split()
+    assert row[:4] == ["default/hello", "intent", "-", "-"]
+    assert row[-1] == str(directory)
+
+
+def test_jobs_as_json_are_for_programs(tmp_path):
+    directory = tmp_path / "jobs" / f"default-{UID}"
+    directory.mkdir(parents=True)
+    (directory / "record.json").write_bytes(encode_record(RECORD))
+
+    [job] = json.loads(run("jobs", "--json", "--config", config(tmp_path)).stdout)
+
+    assert (job["uid"], job["state"], job["job_id"]) == (UID, "intent", None)
+    assert job["created_at"] == "2026-01-01T00:00:00Z"
+
+
+def test_a_watched_table_ends_at_ctrl_c_without_a_fault(tmp_path):
+    (tmp_path / "jobs").mkdir()
+    command = [sys.executable, "-c", "from dte.cli import main; main()", "interlink-slurm", "jobs", "--watch"]
+    process = subprocess.Popen([*command, "--config", config(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stdout.readline().startswith(b"POD")
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=30)
+
+    assert process.returncode == 0
+    assert errors == b""
 
 
 def test_jobs_of_a_root_that_is_not_there_says_so(tmp_path):
@@ -69,7 +89,3 @@ def test_jobs_of_a_root_that_is_not_there_says_so(tmp_path):
 
     assert result.returncode == 1
     assert "No such file or directory" in result.stderr
-
-
-def test_a_table_without_records_is_its_headings():
-    assert table_lines([]) == ["POD  UID  STATE  JOB  NODE  CREATED"]

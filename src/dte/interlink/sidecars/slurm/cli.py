@@ -2,34 +2,38 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Iterable
-from datetime import UTC, datetime
-from typing import Final
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from typing import Annotated, Final
 
+import msgspec
 import structlog
 import typer
 
 from dte.runtime import daemon_cli
 from dte.runtime.daemon_cli import ConfigFile
-from dte.runtime.logs import level_of
+from dte.runtime.logs import configure_logs, level_of
 from dte.runtime.service import Daemon, Listener
 from dte.runtime.service import serve as serve_daemon
 from dte.runtime.settings import load_settings
 
 from .commands import SlurmCommands
-from .record import Record
+from .job_files import JobFiles
+from .listing import ListedJob, as_json, screen, table
 from .routes import routes
 from .settings import SlurmSettings
 from .sidecar import SlurmSidecar
-from .store import read_records
 
 log = structlog.get_logger()
 
 app = typer.Typer(no_args_is_help=True, help="The sidecar of one Slurm account: pods in, batch jobs out.")
 
 ALL_FLAGS_WARNING: Final = "FlagsAllowed is not set: a pod may set any sbatch option that is not refused"
-HEADINGS: Final = ("POD", "UID", "STATE", "JOB", "NODE", "CREATED")
+WATCH_INTERVAL_S: Final = 2.0
 
 
 @app.command()
@@ -51,16 +55,41 @@ def check(config: ConfigFile) -> None:
 
 
 @app.command()
-def jobs(config: ConfigFile) -> None:
-    """Print the records of all pods; the sidecar need not run."""
-    settings = daemon_cli.read_settings(SlurmSettings, config)
+def jobs(
+    config: ConfigFile,
+    *,
+    watch: Annotated[bool, typer.Option("--watch", help="Show it again every two seconds, until Ctrl-C.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON; with --watch a line each time.")] = False,
+) -> None:
+    """Print the jobs of all pods on record, from their files: the sidecar need not run. Run it as the account."""
+    files = JobFiles(daemon_cli.read_settings(SlurmSettings, config).data_root_folder)
+    if watch:
+        configure_logs(logging.CRITICAL)  # what cannot be read would be told every two seconds, across the table
     try:
-        records = read_records(settings.data_root_folder)
+        while True:
+            _show(files.read(), is_json=json, is_watched=watch)
+            if not watch:
+                return
+            time.sleep(WATCH_INTERVAL_S)
     except OSError as e:
-        typer.echo(f"DataRootFolder {settings.data_root_folder}: {e.strerror}; run this as the account", err=True)
+        typer.echo(f"DataRootFolder {e.filename}: {e.strerror}; run this as the account", err=True)
         raise typer.Exit(1) from e
-    for line in table_lines(records):
-        typer.echo(line)
+    except KeyboardInterrupt:
+        typer.echo()
+
+
+def _show(found: Sequence[ListedJob], *, is_json: bool, is_watched: bool) -> None:
+    now = time.time()
+    if is_json:
+        data = msgspec.json.encode([as_json(job) for job in found])
+        typer.echo((data if is_watched else msgspec.json.format(data, indent=1)).decode())
+    elif is_watched and sys.stdout.isatty():
+        columns, lines = shutil.get_terminal_size()
+        shown = screen(found, now, columns=columns, lines=lines)
+        # Home, each line cleared to its end, then the rest of the screen: nothing flickers over a slow line.
+        typer.echo("\x1b[H" + "\n".join(f"{line}\x1b[K" for line in shown) + "\x1b[J", nl=False)
+    else:
+        typer.echo("\n".join(table(found, now)))
 
 
 async def run_sidecar(settings: SlurmSettings) -> None:
@@ -85,14 +114,3 @@ async def run_sidecar(settings: SlurmSettings) -> None:
                 readiness=sidecar.readiness,
             )
         )
-
-
-def table_lines(records: Iterable[Record]) -> list[str]:
-    """Records as a table with aligned columns, the newest last."""
-    rows = [HEADINGS]
-    for record in sorted(records, key=lambda item: item.created_at):
-        created = datetime.fromtimestamp(record.created_at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        pod = f"{record.namespace}/{record.pod_name}"
-        rows.append((pod, record.pod_uid, record.state.value, record.job_id or "-", record.node or "-", created))
-    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADINGS))]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]

@@ -171,9 +171,10 @@ class RecordStore:
             write_atomic(path, encode_record(record))
 
 
-def read_records(root: Path) -> tuple[Record, ...]:
-    """The records under a job root, for a command that runs beside the sidecar. Blocks; raises OSError."""
-    return tuple(record for directory in list_job_directories(root) if (record := _read_record(directory)) is not None)
+def read_one(directory: JobDirectory) -> Found | None:
+    """A job's record and files, for a command that runs beside the sidecar; None: not ours. Blocks; raises OSError."""
+    record = _read_record(directory)
+    return None if record is None else _found(directory, record)
 
 
 def _directories(root: Path) -> list[JobDirectory]:
