@@ -19,6 +19,7 @@ class Component:
 
 COMPONENTS = {
     "alise": Component("dte.alise.cli", "alise", "Links accounts of a site to identities of a federation."),
+    "doctor": Component("dte.doctor.cli", "", "Say what is wrong with the daemons of this host, and what to do."),
     "interlink-api": Component("dte.interlink.api.cli", "api", "The interLink API of a site: pods in, sidecars out."),
     "interlink-slurm": Component("dte.interlink.sidecars.slurm.cli", "slurm", "The sidecar of one Slurm account."),
     "site": Component("dte.site.cli", "site", "Set up, look at and remove the hosts of an inventory."),

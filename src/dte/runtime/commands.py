@@ -6,7 +6,9 @@ import os
 import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from dte.runtime.accounts import Account
 from dte.runtime.errors import BadOutput, Unavailable
 
 MAX_OUTPUT_BYTES = 64 << 20
@@ -35,11 +37,13 @@ async def run_command(
     timeout_s: float,
     stdin: bytes = b"",
     env: Mapping[str, str] | None = None,
+    account: Account | None = None,
     max_output_bytes: int = MAX_OUTPUT_BYTES,
 ) -> Completed:
     """Run `argv` (no shell) in its own process group until it ends.
 
-    `env` is added to the daemon's environment. Raises Unavailable when the program cannot be started
+    `env` is added to the daemon's environment. With `account` it runs as that one, in `/`, which takes root's rights
+    unless it is our own. Raises Unavailable when the program cannot be started
     or does not end within `timeout_s` (its whole group is then killed), BadOutput when it prints more
     than `max_output_bytes`.
     """
@@ -48,8 +52,9 @@ async def run_command(
         transport, collector = await loop.subprocess_exec(
             lambda: _Collector(max_output_bytes, loop.create_future()),
             *argv,
-            env={**os.environ, **(env or {})},
+            env={**os.environ, **(_home_of(account) if account else {}), **(env or {})},
             start_new_session=True,
+            **(_identity_of(account) if account else {}),
         )
     except OSError as error:
         raise Unavailable(f"{argv[0]} cannot be started: {error.strerror}") from error
@@ -68,6 +73,18 @@ async def run_command(
     return Completed(
         status if status >= 0 else 128 - status, bytes(collector.output[STDOUT]), bytes(collector.output[STDERR])
     )
+
+
+def _identity_of(account: Account) -> dict[str, Any]:
+    # Our own directory may be one that the account does not see.
+    place: dict[str, Any] = {"cwd": "/"}
+    if account.is_ours:
+        return place
+    return place | {"user": account.uid, "group": account.gid, "extra_groups": account.groups}
+
+
+def _home_of(account: Account) -> dict[str, str]:
+    return {"HOME": account.home, "USER": account.name, "LOGNAME": account.name}
 
 
 class _Collector(asyncio.SubprocessProtocol):

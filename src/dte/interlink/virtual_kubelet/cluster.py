@@ -191,6 +191,16 @@ class Cluster:
         self.is_login_refused = False
         self.renew_watch()
 
+    async def is_allowed(self, attributes: KubeObject) -> bool:
+        """Whether we may do what these resourceAttributes of a SelfSubjectAccessReview name."""
+        body = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": attributes},
+        }
+        answer = await self._call("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", body=body)
+        return bool((answer.get("status") or {}).get("allowed"))
+
     async def _check_cluster(self) -> None:
         """Raises Unavailable where another cluster answers than at first: what it lacks is not gone from ours."""
         found = await self.cluster_id()

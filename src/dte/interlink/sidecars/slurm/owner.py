@@ -77,8 +77,16 @@ def _encode(owner: ProcessIdentity) -> bytes:
 def _read(path: Path) -> ProcessIdentity | None:
     """None for a file that is gone or was cut off: nobody's."""
     try:
-        raw: Any = msgspec.json.decode(path.read_bytes(), type=ProcessIdentity)
-    except (FileNotFoundError, msgspec.DecodeError, UnicodeDecodeError):
+        return decode_owner(path.read_bytes())
+    except FileNotFoundError:
+        return None
+
+
+def decode_owner(data: bytes) -> ProcessIdentity | None:
+    """Whom an owner file names; None for one that was cut off."""
+    try:
+        raw: Any = msgspec.json.decode(data, type=ProcessIdentity)
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return None
     assert isinstance(raw, ProcessIdentity)
     return raw
