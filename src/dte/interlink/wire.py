@@ -46,6 +46,8 @@ class CreateRequest:
     projected: Sequence[KubernetesObject] = ()
     """ConfigMap shape: `metadata.name` is the volume's name, `data` maps file paths to text."""
     job_script_url: str = ""
+    is_bare: bool = False
+    """A pod alone, as release 0.0.x sent it: the API fetched the objects itself then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +134,10 @@ UNSET_TIME = "0001-01-01T00:00:00Z"
 
 
 def decode_create_request(data: bytes) -> CreateRequest:
-    raw = _object(_json(data), "create request")
+    """Accepts the object, and the one-element list of pods of release 0.0.x."""
+    raw = _alone(_json(data), "create request")
+    if "pod" not in raw and "metadata" in raw:
+        return CreateRequest(pod=raw, is_bare=True)
     return CreateRequest(
         pod=_object(raw.get("pod"), "pod"),
         config_maps=_objects(raw.get("configmaps"), "configmaps"),
@@ -156,10 +161,7 @@ def encode_create_request(request: CreateRequest) -> bytes:
 
 def decode_plugin_create(data: bytes) -> PluginCreate:
     """Accepts the object, and the one-element list of releases before 0.5."""
-    raw = _json(data)
-    if isinstance(raw, list) and len(raw) == 1:
-        raw = raw[0]
-    body = _object(raw, "create request")
+    body = _alone(_json(data), "create request")
     return PluginCreate(
         pod=_object(body.get("pod"), "pod"),
         containers=tuple(_container_volumes(item) for item in _objects(body.get("container"), "container")),
@@ -197,12 +199,14 @@ def encode_plugin_create(request: PluginCreate) -> bytes:
     return msgspec.json.encode(body)
 
 
+def encode_plugin_create_list(request: PluginCreate) -> bytes:
+    """For plugins of releases before 0.5, which expect a list of one."""
+    return b"[" + encode_plugin_create(request) + b"]"
+
+
 def decode_create_answer(data: bytes) -> CreateAnswer:
     """Accepts the object, and the one-element list of older plugins."""
-    raw = _json(data)
-    if isinstance(raw, list) and len(raw) == 1:
-        raw = raw[0]
-    body = _object(raw, "create answer")
+    body = _alone(_json(data), "create answer")
     warnings = body.get("warnings") or ()
     if not isinstance(warnings, (list, tuple)):
         raise Malformed("warnings of the create answer must be a list")
@@ -222,10 +226,7 @@ def encode_create_answer(answer: CreateAnswer) -> bytes:
 
 def decode_pod(data: bytes) -> KubernetesObject:
     """The body of a delete: a pod, or the one-element list of older kubelets."""
-    raw = _json(data)
-    if isinstance(raw, list) and len(raw) == 1:
-        raw = raw[0]
-    return _object(raw, "pod")
+    return _alone(_json(data), "pod")
 
 
 def decode_pods(data: bytes) -> Sequence[KubernetesObject]:
@@ -403,6 +404,11 @@ def _json(data: bytes) -> Any:
         return msgspec.json.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Malformed(f"the body is not JSON: {error}") from error
+
+
+def _alone(raw: Any, what: str) -> dict[str, Any]:
+    """The object, or the one in a list."""
+    return _object(raw[0] if isinstance(raw, list) and len(raw) == 1 else raw, what)
 
 
 def _object(raw: Any, what: str) -> dict[str, Any]:

@@ -166,7 +166,7 @@ async def test_a_cache_that_is_not_there_is_up_to_date(kubelet: Client) -> None:
 
 
 async def test_paths_and_methods_that_are_not_ours(kubelet: Client) -> None:
-    answer = await kubelet.call("GET", "/setKubeCFG", b"")
+    answer = await kubelet.call("GET", "/elsewhere", b"")
     assert (answer.status, answer.text) == (404, "404 page not found")
     answer = await kubelet.call("PUT", "/create", create())
     assert (answer.status, answer.headers["Allow"]) == (405, "POST")

@@ -19,6 +19,8 @@ class Account:
     namespaces: Sequence[str] = (ANY,)
     """fnmatch patterns, case-sensitive."""
     service_accounts: Sequence[str] = (ANY,)
+    list_bodies: bool = False
+    """Its plugin is of a release before 0.5: a create is a list of one."""
 
 
 def choose_account(accounts: Iterable[Account], *, namespace: str, service_account: str) -> Account:

@@ -19,7 +19,7 @@ from dte.interlink.api.plugin_client import PluginAnswer, PluginClient, PluginSt
 from dte.interlink.api.shapes import check_create, check_log_request, check_pod
 from dte.interlink.api.states import SiteStates
 from dte.interlink.api.statuses import START_PATIENCE_S, StatusDesk, Statuses, no_account
-from dte.interlink.api.volumes import match_volumes
+from dte.interlink.api.volumes import match_volumes, needed_objects
 from dte.interlink.watch.hub import WatchReader
 from dte.runtime.errors import Conflict, DteError, Malformed, NotFound, Refused, Unavailable
 
@@ -72,19 +72,26 @@ class Gateway:
                 "jobscriptURL is not supported: remove JobScriptBuilderURL from the virtual kubelet's settings"
             )
         check_create(request)
+        if request.is_bare and (unsent := needed_objects(request.pod)):
+            raise Refused(
+                f"the pod mounts {', '.join(unsent)}, which this virtual kubelet does not send: "
+                "upgrade it to interLink 0.5 or newer"
+            )
         await self._owners.require_all()
         row = await self._claimed(caller, request.pod)
         plugin = self._plugin(row.account)
         answer = await plugin.call(
             "POST",
             "/create",
-            body=self._plugin_create(request),
+            body=self._plugin_create(plugin, request),
             headers=caller.headers(),
             timeout_s=CREATE_TIMEOUT_S,
         )
-        if answer.status == 200:
-            audit_create(row, request.pod, job_id=_job_id(plugin, answer, row.pod_uid))
-        return answer
+        if answer.status != 200:
+            return answer
+        created = _created(plugin, answer, row.pod_uid)
+        audit_create(row, request.pod, job_id=created.job_id)
+        return PluginAnswer(200, wire.encode_create_answer(created))
 
     async def delete(self, caller: Caller, pod: pods.Pod) -> PluginAnswer:
         """Hand a delete to the sidecar; the pod stays its owner's, whose repeat is handed on too.
@@ -172,11 +179,12 @@ class Gateway:
             raise Conflict(f"pod {uid} was deleted here; a pod that Kubernetes makes anew has a new UID")
         return row
 
-    def _plugin_create(self, request: wire.CreateRequest) -> bytes:
+    def _plugin_create(self, plugin: PluginClient, request: wire.CreateRequest) -> bytes:
         matched = match_volumes(request)
         if matched.missing:
             log.warning("volume_objects_missing", pod_uid=pods.pod_uid(request.pod), missing=matched.missing)
-        return wire.encode_plugin_create(wire.PluginCreate(request.pod, matched.containers, self._job_config))
+        encode = wire.encode_plugin_create_list if plugin.account.list_bodies else wire.encode_plugin_create
+        return encode(wire.PluginCreate(request.pod, matched.containers, self._job_config))
 
     def _account_of(self, pod: pods.Pod) -> Account:
         return choose_account(
@@ -197,8 +205,8 @@ class Gateway:
             return error
 
 
-def _job_id(plugin: PluginClient, answer: PluginAnswer, pod_uid: str) -> str:
-    """The job's id; raises PluginFault when the answer is not about this pod."""
+def _created(plugin: PluginClient, answer: PluginAnswer, pod_uid: str) -> wire.CreateAnswer:
+    """The job of this pod; raises PluginFault when the answer is not about it."""
     try:
         created = wire.decode_create_answer(answer.body)
     except Malformed as error:
@@ -211,7 +219,7 @@ def _job_id(plugin: PluginClient, answer: PluginAnswer, pod_uid: str) -> str:
         )
         plugin.misunderstood(fault)
         raise fault
-    return created.job_id
+    return created
 
 
 def _unknown(pod_uid: str) -> NotFound:

@@ -41,6 +41,7 @@ def api_application(gateway: Gateway, watchers: Watchers, *, max_body_bytes: int
         "/ping": (routes.ping, ("POST", "GET")),
         "/updateCache": (routes.update_cache, ("POST",)),
     }
+    app.router.add_route("*", "/setKubeCFG", _no_credentials)
     for path, (handler, methods) in methods_of.items():
         resource = app.router.add_resource(path)
         for method in methods:
@@ -154,6 +155,14 @@ def _only(methods: tuple[str, ...]) -> Handler:
         return web.Response(status=405, text=f"{request.path} takes {allowed}", headers={"Allow": allowed})
 
     return refuse
+
+
+async def _no_credentials(_: web.Request) -> web.StreamResponse:
+    """Release 0.0.x uploaded a kubeconfig here. The body is not read."""
+    raise web.HTTPGone(
+        text="this API takes no cluster's credentials: set no kubeconfig here, and upgrade the virtual kubelet to "
+        "interLink 0.5 or newer, which sends ConfigMaps and Secrets with each pod"
+    )
 
 
 async def _not_found(_: web.Request) -> web.StreamResponse:

@@ -39,6 +39,9 @@ class AccountSettings(Settings):
     service_accounts: list[Pattern] = Field(default=[ANY], alias="ServiceAccounts", min_length=1)
     """Service accounts of those namespaces, exact or as patterns. Set it when namespaces are shared by accounts."""
 
+    list_bodies: bool = Field(default=False, alias="ListBodies")
+    """For a plugin of a release before 0.5 (Docker, HTCondor): the body of a create is a list of one."""
+
     @field_validator("socket", mode="before")
     @classmethod
     def _socket_path(cls, value: object) -> object:
@@ -48,7 +51,13 @@ class AccountSettings(Settings):
         return path
 
     def account(self) -> Account:
-        return Account(self.name, UnixAddress(self.socket), tuple(self.namespaces), tuple(self.service_accounts))
+        return Account(
+            self.name,
+            UnixAddress(self.socket),
+            tuple(self.namespaces),
+            tuple(self.service_accounts),
+            self.list_bodies,
+        )
 
 
 class ApiSettings(Settings):
@@ -69,6 +78,8 @@ class ApiSettings(Settings):
     """Port, when SidecarURL is http and does not hold one."""
     sidecar_url: str | None = Field(default=None, alias="SidecarURL")
     """The one plugin of a site without `Accounts`: `unix:///path`, or http on a loopback address."""
+    list_bodies: bool = Field(default=False, alias="ListBodies")
+    """The same as in an item of `Accounts`, for the plugin of SidecarURL."""
     accounts: list[AccountSettings] = Field(default=[], alias="Accounts")
     """Local accounts and whose pods they run. Either this or SidecarURL."""
     job_script_build_config: JobScriptBuildSettings = Field(
@@ -166,7 +177,8 @@ class ApiSettings(Settings):
     def account_list(self) -> tuple[Account, ...]:
         """The accounts in the order of the file; one that takes every pod when there is only SidecarURL."""
         if self.sidecar_url is not None:
-            return (Account(SINGLE_ACCOUNT, parse_address(self.sidecar_url, self.sidecar_port)),)
+            address = parse_address(self.sidecar_url, self.sidecar_port)
+            return (Account(SINGLE_ACCOUNT, address, list_bodies=self.list_bodies),)
         return tuple(item.account() for item in self.accounts)
 
 

@@ -51,6 +51,17 @@ def match_volumes(request: CreateRequest) -> Matched:
     return Matched(containers, tuple(missing))
 
 
+def needed_objects(pod: pods.Pod) -> Sequence[str]:
+    """The ConfigMaps and Secrets that the pod's volumes cannot do without, such as `configmap settings`."""
+    needed = []
+    for volume in pods.volumes(pod):
+        for kind, key in ((CONFIG_MAP, "configMap"), (SECRET, "secret")):
+            source = volume.get(key)
+            if source is not None and not source.get("optional"):
+                needed.append(f"{kind} {source.get('name') or source.get('secretName')}")
+    return needed
+
+
 def _by_name(objects: Iterable[KubernetesObject]) -> dict[str, KubernetesObject]:
     return {pods.name(item): item for item in objects}
 
