@@ -1,5 +1,6 @@
 """Named accessors to Kubernetes objects, which stay plain JSON mappings from end to end. No I/O here."""
 
+import re
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,6 +12,12 @@ Pod = Mapping[str, Any]
 Container = Mapping[str, Any]
 Volume = Mapping[str, Any]
 VolumeMount = Mapping[str, Any]
+
+
+DNS_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
+"""RFC 1123, section 2.1: names of namespaces, containers and volumes."""
+DNS_SUBDOMAIN = re.compile(r"(?=.{1,253}\Z)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*", re.ASCII)
+"""RFC 1123: names of pods and service accounts."""
 
 
 def metadata(thing: Mapping[str, Any]) -> Mapping[str, Any]:

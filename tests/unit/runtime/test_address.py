@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from dte.runtime.address import TcpAddress, UnixAddress, parse_address
+from dte.runtime.address import TcpAddress, UnixAddress, is_on_this_host, parse_address
 
 
 @pytest.mark.parametrize(
@@ -25,3 +25,20 @@ def test_each_spelling(text: str, wanted: object) -> None:
 def test_anything_else_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         parse_address(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "local"),
+    [
+        ("unix:///run/dte/a.sock", True),
+        ("localhost:1", True),
+        ("127.0.0.2:1", True),
+        ("[::1]:1", True),
+        ("0.0.0.0:1", False),
+        ("[::]:1", False),
+        ("192.0.2.1:1", False),
+        ("localhost.example:1", False),
+    ],
+)
+def test_what_nobody_on_the_network_reaches(text: str, local: bool) -> None:
+    assert is_on_this_host(parse_address(text)) is local

@@ -1,6 +1,5 @@
 """The interLink API's configuration file: upstream's keys, and ours for accounts and bounds."""
 
-import ipaddress
 import re
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
@@ -10,7 +9,7 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator, mod
 from dte.interlink.api.accounts import ANY, Account, shared_rules
 from dte.interlink.api.job_config import JobScriptBuildSettings
 from dte.interlink.upstream_keys import UPSTREAM_KEYS
-from dte.runtime.address import Address, TcpAddress, UnixAddress, parse_address
+from dte.runtime.address import Address, TcpAddress, UnixAddress, is_on_this_host, parse_address
 from dte.runtime.settings import AdminSettings, Settings, TlsSettings
 
 SINGLE_ACCOUNT = "default"
@@ -138,7 +137,7 @@ class ApiSettings(Settings):
     @classmethod
     def _local(cls, value: str | None, info: ValidationInfo) -> str | None:
         address = None if value is None else parse_address(value, info.data.get("sidecar_port"))
-        if isinstance(address, TcpAddress) and not _is_loopback(address.host):
+        if address is not None and not is_on_this_host(address):
             raise ValueError(
                 "a plugin has no authentication: connect to it by unix:///path or on a loopback address; "
                 "for one on another host forward its socket, for instance by ssh"
@@ -180,13 +179,6 @@ class ApiSettings(Settings):
             address = parse_address(self.sidecar_url, self.sidecar_port)
             return (Account(SINGLE_ACCOUNT, address, list_bodies=self.list_bodies),)
         return tuple(item.account() for item in self.accounts)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _repeated(key: str, values: list[str]) -> list[str]:

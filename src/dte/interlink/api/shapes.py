@@ -8,13 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from dte.interlink import pods
+from dte.interlink.pods import DNS_LABEL, DNS_SUBDOMAIN
 from dte.interlink.wire import CreateRequest, LogRequest
 from dte.runtime.errors import Malformed
 
-DNS_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
-"""RFC 1123, section 2.1: names of namespaces and containers."""
-DNS_SUBDOMAIN = re.compile(r"(?=.{1,253}\Z)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
-"""RFC 1123: names of pods and service accounts."""
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 

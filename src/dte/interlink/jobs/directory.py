@@ -1,14 +1,12 @@
 """The names of a job's files (docs/wire/job-directory.md). Only names: nothing here opens one, but for the listing."""
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from dte.interlink.pods import checked_uid
+from dte.interlink.pods import DNS_LABEL, checked_uid
 from dte.runtime.errors import Refused
 
-_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", re.ASCII)
 _UID_LENGTH = 36
 NOTICES = ".notices"
 
@@ -18,7 +16,7 @@ def checked_label(text: str, what: str) -> str:
 
     Raises Refused: anything else must not become part of a path.
     """
-    if not _LABEL.fullmatch(text):
+    if not DNS_LABEL.fullmatch(text):
         raise Refused(f"{what} must be a DNS label (a-z, 0-9 and -, at most 63 characters), got {text[:80]!r}")
     return text
 

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, fie
 
 from dte.interlink.upstream_keys import UPSTREAM_KEYS
 from dte.interlink.virtual_kubelet.amounts import is_capacity
-from dte.runtime.address import Address, TcpAddress, UnixAddress, parse_address
+from dte.runtime.address import Address, TcpAddress, is_on_this_host, parse_address
 from dte.runtime.settings import AdminSettings, Settings, TlsSettings
 
 
@@ -209,7 +209,7 @@ class VirtualKubeletSettings(Settings):
         address = parse_address(value, info.data.get("interlink_port") or 80)
         http: HttpSettings | None = info.data.get("http")
         plain = isinstance(address, TcpAddress) and not value.startswith("https://")
-        if plain and not (http and http.insecure) and not _is_loopback(address):
+        if plain and not (http and http.insecure) and not is_on_this_host(address):
             raise ValueError(
                 "secrets of pods would travel unencrypted; use https:// or unix://,"
                 " or set HTTP.Insecure for a network that is yours alone"
@@ -227,12 +227,3 @@ class VirtualKubeletSettings(Settings):
             if path is not None:
                 _is_file(path)
         return value
-
-
-def _is_loopback(address: Address) -> bool:
-    if isinstance(address, UnixAddress) or address.host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(address.host).is_loopback
-    except ValueError:
-        return False

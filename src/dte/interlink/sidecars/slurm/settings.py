@@ -9,14 +9,12 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from dte.interlink.upstream_keys import UPSTREAM_KEYS
-from dte.runtime.address import Address, TcpAddress, parse_address
+from dte.runtime.address import Address, TcpAddress, is_on_this_host, parse_address
 from dte.runtime.errors import Refused
 from dte.runtime.settings import AdminSettings, Settings
 
 from .flags import OWNED_FLAGS, REFUSED_FLAGS, Flag, split_flags
 from .memory import parse_slurm_memory
-
-LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 def _a_command(text: str) -> str:
@@ -235,10 +233,8 @@ class SlurmSettings(Settings):
     @field_validator("socket")
     @classmethod
     def _local_socket(cls, value: str) -> str:
-        if value:
-            address = parse_address(value)
-            if isinstance(address, TcpAddress) and address.host not in LOOPBACK_HOSTS:
-                raise ValueError("must be unix:///path or a loopback address: whoever reaches it submits jobs")
+        if value and not is_on_this_host(parse_address(value)):
+            raise ValueError("must be unix:///path or a loopback address: whoever reaches it submits jobs")
         return value
 
     @field_validator("sidecar_port", mode="after")
