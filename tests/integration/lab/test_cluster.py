@@ -99,16 +99,6 @@ def test_rest_serves_whoever_has_a_token(lab_slurm: SlurmLab) -> None:
     assert '"UP"' in answer
 
 
-def test_commands_fail_while_the_controller_is_down(lab_slurm: SlurmLab) -> None:
-    lab_slurm.stop_controller()
-    try:
-        with pytest.raises(LabError):
-            lab_slurm.run("timeout", "3", "squeue")
-    finally:
-        lab_slurm.start_controller()
-    lab_slurm.run("timeout", "10", "squeue")
-
-
 def test_a_daemon_inside_ends_with_its_block(lab_slurm: SlurmLab) -> None:
     with lab_slurm.daemon(["sleep", "600"]) as running:
         assert lab_slurm.run("ps", "-o", "user=,comm=", "-p", str(running.pid)).split() == ["twin01", "sleep"]
