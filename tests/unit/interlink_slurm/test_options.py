@@ -68,6 +68,17 @@ def test_a_flavor_is_the_default_and_limits_win_over_it():
     )
 
 
+def test_sidecars_need_their_share_beside_all_that_come_after_them():
+    sidecar = {**a_container("s", cpu="2"), "restartPolicy": "Always"}
+    assert "--cpus-per-task=5" in arguments(a_pod(a_container(cpu="3"), init=[sidecar]))
+    assert "--cpus-per-task=8" in arguments(a_pod(a_container(cpu="3"), init=[sidecar, a_container("i", cpu="6")]))
+    assert "--cpus-per-task=6" in arguments(a_pod(a_container(cpu="3"), init=[a_container("i", cpu="6"), sidecar]))
+
+
+def test_slurms_limit_leaves_the_grace_period_to_a_pod_over_its_deadline():
+    assert "--time=2" in arguments(a_pod(activeDeadlineSeconds=60, terminationGracePeriodSeconds=60))
+
+
 def test_a_deadline_wins_over_the_flavors_time_and_the_annotation_over_both():
     keys = {"Flavors": FLAVORS, "DefaultFlavor": "cpu"}
 

@@ -30,11 +30,43 @@ ARCHIVE = supervisor_archive()
 
 def order(name: str, *argv: str, kind: str = "main", **more: Any) -> dict[str, Any]:
     """A container of spec.json."""
-    return {"name": name, "kind": kind, "argv": list(argv), "env": [], "working_dir": None, "mounts": [], **more}
+    return {
+        "name": name,
+        "kind": kind,
+        "argv": list(argv),
+        "env": [],
+        "working_dir": None,
+        "mounts": [],
+        "is_sidecar": False,
+        "probes": {},
+        "hooks": {},
+        "stop_signal": int(signal.SIGTERM),
+        "message_from_log": False,
+        **more,
+    }
 
 
 def shell(name: str, text: str, *arguments: str, **more: Any) -> dict[str, Any]:
     return order(name, "/bin/sh", "-c", text, *arguments, **more)
+
+
+def probe(*argv: str, **more: Any) -> dict[str, Any]:
+    """An exec probe of spec.json that asks without a pause worth mentioning."""
+    return {
+        "action": {"kind": "exec", "argv": list(argv)},
+        "initial_delay_s": 0,
+        "period_s": 0.02,
+        "timeout_s": LIMIT_S,
+        "success_threshold": 1,
+        "failure_threshold": 1,
+        "grace_s": None,
+        **more,
+    }
+
+
+def hook(text: str) -> dict[str, Any]:
+    """An exec hook of spec.json."""
+    return {"kind": "exec", "argv": ["/bin/sh", "-c", text]}
 
 
 def is_running(process_id: int) -> bool:
@@ -58,17 +90,20 @@ class Job:
         self.files.work.mkdir()
         self.files.supervisor.write_bytes(ARCHIVE)
 
-    def prepare(self, *containers: dict[str, Any], **more: Any) -> None:
+    def prepare(self, *containers: dict[str, Any], restart_policy: str = "Never", **more: Any) -> None:
+        """`restart_policy` is that of containers which have none of their own."""
         spec = {
             "schema": 1,
             "uid": UID,
             "notices": str(self.files.notices),
             "umask": 0o027,
             "grace_s": 10,
-            "restart_policy": "Never",
+            "deadline_s": None,
+            "start_limit_s": 30,
+            "least_stop_s": 0,
             "backoff": {"first_s": 0.05, "limit_s": 0.2, "reset_s": 60},
             "bwrap": "bwrap",
-            "containers": containers,
+            "containers": [{"restart": restart_policy, **container} for container in containers],
         }
         self.files.spec.write_text(json.dumps({**spec, **more}))
 

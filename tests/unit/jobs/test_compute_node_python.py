@@ -15,7 +15,8 @@ def imports(source: Path) -> set[str]:
     """Modules that are imported from elsewhere, and ".name" for those of the supervisor itself."""
     found = [node for node in ast.walk(ast.parse(source.read_bytes())) if isinstance(node, ast.Import | ast.ImportFrom)]
     names = {alias.name for node in found if isinstance(node, ast.Import) for alias in node.names}
-    return names | {"." * node.level + (node.module or "") for node in found if isinstance(node, ast.ImportFrom)}
+    names |= {"." * node.level + (node.module or "") for node in found if isinstance(node, ast.ImportFrom)}
+    return {name if name.startswith(".") else name.partition(".")[0] for name in names}
 
 
 @pytest.mark.parametrize("source", MODULES, ids=lambda path: path.name)

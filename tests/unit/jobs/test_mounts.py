@@ -10,7 +10,7 @@ from dte.interlink.jobs.status import Phase
 from dte.interlink.jobs.supervisor.programs import sandbox_problem
 from tests.unit.jobs.conftest import Job, is_running, order, shell
 
-PROBLEM = sandbox_problem(b"bwrap")
+PROBLEM = sandbox_problem(b"bwrap", 30)
 needs_mounts = pytest.mark.skipif(PROBLEM is not None, reason=str(PROBLEM))
 
 

@@ -233,13 +233,19 @@ def test_a_crowded_directory_is_not_rebuilt() -> None:
         planned(FakeHost({**VOLUMES, b"/home": "directory", **crowd}), mount(b"/home/x"))
 
 
+def test_an_optional_mount_that_cannot_be_made_is_left_out() -> None:
+    wanted = [Mount(b"/job/dir/f", b"/a", False, is_optional=True), mount(b"/a/b")]
+    sandbox = planned(FakeHost({**VOLUMES, b"/a": "directory"}), *wanted)
+    assert list(sandbox.mounts) == [b"/a/b"]
+
+
 names = st.sampled_from([b"a", b"b", b"c"])
 paths = st.lists(names, min_size=1, max_size=3).map(lambda parts: b"/" + b"/".join(parts))
 link_targets = paths | st.lists(names | st.just(b".."), min_size=1, max_size=3).map(b"/".join)
 kinds = st.sampled_from(["directory", "directory", "directory", "file"]) | link_targets
 targets = st.lists(names, min_size=1, max_size=4).map(lambda parts: b"/" + b"/".join(parts))
 sources = st.sampled_from([b"/job/dir/v0", b"/job/dir/v1", b"/job/dir/v1/a", b"/job/dir/f"])
-mounts = st.builds(Mount, sources, targets, st.booleans())
+mounts = st.builds(Mount, sources, targets, st.booleans(), st.just(False))
 
 
 @st.composite

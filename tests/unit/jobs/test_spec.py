@@ -37,13 +37,13 @@ def test_init_containers_come_first() -> None:
 
 
 def test_grace_period_and_restart_policy_are_the_pods() -> None:
-    spec = plan(pod(terminationGracePeriodSeconds=0, restartPolicy="OnFailure")).spec
-    assert (spec["grace_s"], spec["restart_policy"]) == (0, "OnFailure")
+    spec = plan(pod(terminationGracePeriodSeconds=0, restartPolicy="OnFailure", activeDeadlineSeconds=90)).spec
+    assert (spec["grace_s"], spec["deadline_s"], spec["containers"][0]["restart"]) == (0, 90, "OnFailure")
 
 
 def test_defaults_are_those_of_kubernetes() -> None:
     spec = plan(pod(restartPolicy=None)).spec
-    assert (spec["grace_s"], spec["restart_policy"]) == (30, "Always")
+    assert (spec["grace_s"], spec["deadline_s"], spec["containers"][0]["restart"]) == (30, None, "Always")
     assert spec["backoff"] == {"first_s": 10, "limit_s": 300, "reset_s": 600}
 
 
@@ -61,14 +61,9 @@ def test_a_pod_that_asks_for_nothing_special_gets_no_other_warning() -> None:
 @pytest.mark.parametrize(
     "field",
     [
-        {"livenessProbe": {"exec": {}}},
-        {"readinessProbe": {"exec": {}}},
-        {"startupProbe": {"exec": {}}},
-        {"lifecycle": {"preStop": {}}},
         {"securityContext": {"runAsUser": 0}},
         {"tty": True},
         {"resources": {"limits": {"nvidia.com/gpu": "1"}}},
-        {"terminationMessagePath": "/tmp/x"},
     ],
     ids=lambda field: next(iter(field)),
 )
@@ -88,7 +83,9 @@ def test_a_pod_field_that_is_not_honoured_is_warned_about() -> None:
         ({"containers": [{**CONTAINER, "name": "../c"}]}, "container name"),
         ({"containers": [{**CONTAINER, "workingDir": "x"}]}, "workingDir"),
         ({"containers": [{**CONTAINER, "volumeDevices": [{}]}]}, "volumeDevices"),
-        ({"initContainers": [{**CONTAINER, "name": "i", "restartPolicy": "Always"}]}, "sidecar"),
+        ({"containers": [{**CONTAINER, "restartPolicyRules": [{}]}]}, "restartPolicyRules"),
+        ({"containers": [{**CONTAINER, "terminationMessagePath": "x"}]}, "terminationMessagePath"),
+        ({"activeDeadlineSeconds": -5}, "activeDeadlineSeconds"),
         ({"containers": [CONTAINER, CONTAINER]}, "name of its own"),
         ({"containers": []}, "needs containers"),
         ({"terminationGracePeriodSeconds": -1}, "terminationGracePeriodSeconds"),

@@ -20,7 +20,7 @@ from dte.interlink.wire import ContainerVolumes, LogOptions, LogRequest, PluginC
 from dte.runtime.files import FilePool
 
 UID = "45664d6c-d131-4249-bf8c-0fe5c2a8be0b"
-PROBLEM = sandbox_problem(b"bwrap")
+PROBLEM = sandbox_problem(b"bwrap", 30)
 pytestmark = pytest.mark.skipif(PROBLEM is not None, reason=str(PROBLEM))
 
 QUOTED = "a'b\"c $(touch x) `id` \\n\n\ttwo lines\n"

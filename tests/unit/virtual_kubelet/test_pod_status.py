@@ -130,6 +130,30 @@ def test_an_init_container_that_restarts_always_only_has_to_run():
     assert condition(status, "Initialized") == "True"
 
 
+SIDECAR = {"name": "i", "image": "img", "restartPolicy": "Always"}
+
+
+def test_how_a_sidecar_ends_says_nothing_of_the_pod():
+    status = after(pod("a", spec={"initContainers": [SIDECAR]}), report(ended("a"), init=(ended("i", 137),)))
+    assert status["phase"] == "Succeeded"
+
+
+def test_a_pod_is_ready_when_its_sidecars_are_too():
+    the_pod = pod("a", spec={"initContainers": [SIDECAR]})
+    status = after(the_pod, report(running("a"), init=(running("i", ready=False),)))
+    assert condition(status, "ContainersReady") == "False"
+
+
+def test_a_pod_runs_while_its_container_waits_for_a_restart():
+    restarting = {**waiting("a", "CrashLoopBackOff"), "restartCount": 1, "lastState": ended("a", 3)["state"]}
+    assert after(pod("a"), report(restarting))["phase"] == "Running"
+
+
+def test_a_pod_over_its_deadline_fails_with_that_reason():
+    status = after(pod("a"), report(ended("a", 143, "DeadlineExceeded")))
+    assert (status["phase"], status["reason"]) == ("Failed", "DeadlineExceeded")
+
+
 def test_times_that_are_no_times_are_dropped_not_sent():
     bad = {
         "name": "a",

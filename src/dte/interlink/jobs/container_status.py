@@ -11,15 +11,15 @@ from dte.interlink.pods import Container
 def container_status(container: Container, state: ContainerState) -> dict[str, Any]:
     """The v1.ContainerStatus of `container`, an element of the pod's containers or initContainers.
 
-    The image is the one the pod asks for. `ready` while it runs, for there are no probes yet.
+    The image is the one the pod asks for. What runs is started and ready unless its job says otherwise.
     """
     running = state.phase is Phase.RUNNING
     return {
         "name": str(container.get("name") or ""),
         "state": _current(state),
         "lastState": {} if state.last is None else {"terminated": _terminated(state.last)},
-        "ready": running,
-        "started": running,
+        "ready": running and state.is_ready is not False,
+        "started": running and state.is_started is not False,
         "restartCount": state.restart_count,
         "image": str(container.get("image") or ""),
         "imageID": "",

@@ -6,19 +6,24 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from dte.interlink import pods
+from dte.interlink.jobs import life
 from dte.interlink.jobs.command import arguments, environment
 from dte.interlink.jobs.directory import JobDirectory, checked_label
 from dte.interlink.jobs.unsupported import warnings_for
-from dte.interlink.jobs.volumes import PlannedFile, VolumePlan, collect_objects, encoded, plan_volumes
+from dte.interlink.jobs.volumes import PlannedFile, VolumePlan, absolute_path, collect_objects, encoded, plan_volumes
 from dte.interlink.wire import PluginCreate
 from dte.runtime.errors import Malformed, Refused
 
-SCHEMA = 1
-DEFAULT_GRACE_S = 30
-"""Kubernetes' terminationGracePeriodSeconds where a pod has none."""
+SCHEMA = 2
 BACKOFF = {"first_s": 10, "limit_s": 300, "reset_s": 600}
 """Kubernetes' pause before a restart: doubles up to the limit, and is forgotten after a run of `reset_s`."""
-RESTART_POLICIES = ("Never", "OnFailure", "Always")
+START_LIMIT_S = 60
+"""For a program to come up; a file system of the node that hangs would hold it for ever."""
+LEAST_STOP_S = 2
+"""From SIGTERM to SIGKILL at least, though the grace period be over: a kubelet's minimumGracePeriodInSeconds."""
+MESSAGES = "termination"
+"""Directory of the termination messages, a file for each container (the supervisor makes them)."""
+DEFAULT_MESSAGE_PATH = "/dev/termination-log"
 PRE_EXEC = "slurm-job.vk.io/pre-exec"
 
 
@@ -74,8 +79,10 @@ def plan_job(
         "uid": pods.pod_uid(pod),
         "notices": str(directory.notices),
         "umask": job_umask,
-        "grace_s": _grace_s(pod),
-        "restart_policy": _restart_policy(pod),
+        "grace_s": life.grace_s(pod),
+        "deadline_s": life.deadline_s(pod),
+        "start_limit_s": START_LIMIT_S,
+        "least_stop_s": LEAST_STOP_S,
         "backoff": BACKOFF,
         "bwrap": runtime.bwrap_path,
         "containers": _containers(pod, volumes),
@@ -111,35 +118,18 @@ def _pre_exec(pod: pods.Pod, runtime: PlainRuntime) -> str:
     return text
 
 
-def _grace_s(pod: pods.Pod) -> int:
-    grace_s = pods.spec(pod).get("terminationGracePeriodSeconds")
-    if grace_s is None:
-        return DEFAULT_GRACE_S
-    if not isinstance(grace_s, int) or isinstance(grace_s, bool) or grace_s < 0:
-        raise Malformed(f"terminationGracePeriodSeconds must be a number that is not negative, got {grace_s!r:.80}")
-    return grace_s
-
-
-def _restart_policy(pod: pods.Pod) -> str:
-    policy = pods.spec(pod).get("restartPolicy") or "Always"
-    if policy not in RESTART_POLICIES:
-        raise Malformed(f"restartPolicy must be one of {', '.join(RESTART_POLICIES)}, got {policy!r:.80}")
-    return str(policy)
-
-
 def _containers(pod: pods.Pod, volumes: VolumePlan) -> Sequence[Mapping[str, Any]]:
-    result = [_container(item, "init", volumes) for item in pods.init_containers(pod)]
-    result += [_container(item, "main", volumes) for item in pods.containers(pod)]
+    policy = life.pod_restart_policy(pod)
+    result = [_container(item, "init", policy, volumes) for item in pods.init_containers(pod)]
+    result += [_container(item, "main", policy, volumes) for item in pods.containers(pod)]
     names = [item["name"] for item in result]
     if len(set(names)) < len(names) or not pods.containers(pod):
         raise Malformed(f"a pod needs containers, each with a name of its own, got {', '.join(names) or 'none'}")
     return result
 
 
-def _container(container: pods.Container, kind: str, volumes: VolumePlan) -> Mapping[str, Any]:
+def _container(container: pods.Container, kind: str, pod_policy: str, volumes: VolumePlan) -> Mapping[str, Any]:
     name = checked_label(str(container.get("name")), "container name")
-    if container.get("restartPolicy"):
-        raise Refused(f"container {name}: a restartPolicy of its own (a sidecar) is not supported")
     if container.get("volumeDevices"):
         raise Refused(f"container {name}: volumeDevices are not offered at this site")
     working_dir = container.get("workingDir") or None
@@ -152,5 +142,26 @@ def _container(container: pods.Container, kind: str, volumes: VolumePlan) -> Map
         "argv": arguments(container, variables),
         "env": [[key, value] for key, value in variables.items()],
         "working_dir": working_dir,
-        "mounts": [asdict(mount) for mount in volumes.mounts[name]],
+        "mounts": _mounts(container, name, volumes),
+        "is_sidecar": life.is_sidecar(container, kind),
+        "restart": life.restart_policy(container, kind, pod_policy),
+        "probes": life.probes(container, kind, variables),
+        "hooks": life.hooks(container),
+        "stop_signal": life.stop_signal(container),
+        "message_from_log": life.takes_message_from_log(container),
     }
+
+
+def _mounts(container: pods.Container, name: str, volumes: VolumePlan) -> Sequence[Mapping[str, Any]]:
+    """Those of the container's volumes, and the file for its termination message.
+
+    At its default path that file alone is no reason for a sandbox: without mounts there is none.
+    """
+    mounts = [asdict(mount) for mount in volumes.mounts[name]]
+    path = container.get("terminationMessagePath") or DEFAULT_MESSAGE_PATH
+    target = absolute_path(path, f"container {name}: terminationMessagePath")
+    is_default = target == DEFAULT_MESSAGE_PATH
+    if mounts or not is_default:
+        message = {"source": f"{MESSAGES}/{name}", "target": target, "read_only": False, "is_optional": is_default}
+        mounts.append(message)
+    return mounts

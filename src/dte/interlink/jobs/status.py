@@ -63,6 +63,10 @@ class ContainerState:
     restart_count: int = 0
     last: Ended | None = None
     """The run before the latest restart; None before the first."""
+    is_started: bool | None = None
+    """Its startup probe has succeeded, if it has one. None: nobody says (a supervisor of an earlier release)."""
+    is_ready: bool | None = None
+    """Its readiness probe says so, or it has none. None as above."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +101,8 @@ class _Container(msgspec.Struct):
     finished_at: str | None = None
     restart_count: int = 0
     last: _End | None = None
+    started: bool | None = None
+    ready: bool | None = None
 
 
 class _Status(msgspec.Struct):
@@ -153,6 +159,8 @@ def _container(name: str, raw: _Container) -> ContainerState:
         ended=ended,
         restart_count=raw.restart_count,
         last=None if raw.last is None else _ended(raw.last, name),
+        is_started=raw.started,
+        is_ready=raw.ready,
     )
 
 

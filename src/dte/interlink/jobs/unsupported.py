@@ -6,7 +6,6 @@ from typing import Any
 from dte.interlink import pods
 
 NO_IMAGES = "images are not used at this site, programs are the compute node's own (ContainerRuntime plain)"
-NOT_RUN = "is not run by this version"
 POD_FIELDS: Mapping[str, str] = {
     "securityContext": "is not honoured: the job runs as the site's account",
     "hostAliases": "is not honoured",
@@ -18,16 +17,11 @@ POD_FIELDS: Mapping[str, str] = {
     "resourceClaims": "are not honoured",
 }
 CONTAINER_FIELDS: Mapping[str, str] = {
-    "livenessProbe": NOT_RUN,
-    "readinessProbe": NOT_RUN + "; the container is ready while it runs",
-    "startupProbe": NOT_RUN,
-    "lifecycle": "hooks are not run by this version",
     "securityContext": "is not honoured: the container runs as the site's account",
     "stdin": "is not honoured: standard input is empty",
     "tty": "is not honoured: output goes to a pipe",
 }
 RESERVED_BY_THE_BATCH_SYSTEM = frozenset({"cpu", "memory", "ephemeral-storage"})
-DEFAULT_MESSAGE_PATH = "/dev/termination-log"
 
 
 def warnings_for(pod: pods.Pod) -> Sequence[str]:
@@ -46,8 +40,6 @@ def _of_container(container: pods.Container) -> Iterable[str]:
     for key, text in CONTAINER_FIELDS.items():
         if container.get(key):
             yield f"{owner}: {key} {text}"
-    if (container.get("terminationMessagePath") or DEFAULT_MESSAGE_PATH) != DEFAULT_MESSAGE_PATH:
-        yield f"{owner}: terminationMessagePath is not read"
     for resource in _limits(container):
         if resource not in RESERVED_BY_THE_BATCH_SYSTEM:
             yield f"{owner}: limit {resource} does not choose devices; the job has those that its options ask for"

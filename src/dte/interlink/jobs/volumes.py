@@ -126,6 +126,13 @@ def confined_path(text: Any, what: str) -> str:
     return str(path)
 
 
+def absolute_path(text: Any, what: str) -> str:
+    """A path in a container, normalised. Raises Refused for one that is none."""
+    if not isinstance(text, str) or not text.startswith("/"):
+        raise Refused(f"{what} must be absolute, got {text!r:.80}")
+    return "/" + confined_path(text.lstrip("/"), what)
+
+
 def plan_volumes(pod: pods.Pod, objects: Objects) -> VolumePlan:
     """Plan all volumes that some container mounts. Raises Refused."""
     defined = {str(volume.get("name")): volume for volume in pods.volumes(pod)}
@@ -157,11 +164,7 @@ def plan_volumes(pod: pods.Pod, objects: Objects) -> VolumePlan:
 
 def plan_mount(mount: pods.VolumeMount, volume: Volume, owner: str) -> PlannedMount:
     """Raises Refused for a path that is none and for what is not in the volume."""
-    target = mount.get("mountPath")
-    what = f"{owner}: mountPath"
-    if not isinstance(target, str) or not target.startswith("/"):
-        raise Refused(f"{what} must be absolute, got {target!r:.80}")
-    target = "/" + confined_path(target.lstrip("/"), what)
+    target = absolute_path(mount.get("mountPath"), f"{owner}: mountPath")
     if mount.get("subPathExpr"):
         raise Refused(f"{owner}, mount {target}: subPathExpr is not supported, use subPath")
     source = volume.directory

@@ -15,6 +15,8 @@ from dte.interlink.wire import PodStatus
 
 Status = Mapping[str, Any]
 
+DEADLINE = "DeadlineExceeded"
+"""Kubernetes' reason of a pod that ran longer than its activeDeadlineSeconds."""
 SUBMITTED_REASON = "Remote pod submitted"
 SUBMITTED_MESSAGE = "The pod has been submitted to the remote plugin for creation"
 
@@ -94,7 +96,7 @@ def _assembled(
     main: Sequence[dict[str, Any]],
 ) -> dict[str, Any]:
     main = [_named_wait(item, pod, init) for item in main]
-    verdict = _verdict(init, main)
+    verdict = _verdict(_without_sidecars(pod, init), main)
     status: dict[str, Any] = {
         "phase": verdict.phase,
         "reason": verdict.reason or None,
@@ -120,7 +122,7 @@ class _Verdict:
 
 def _verdict(init: Sequence[Status], main: Sequence[Status]) -> _Verdict:
     failed_init = next((item for item in init if (containers.exit_code(item) or 0) != 0), None)
-    kinds = {containers.state_kind(item) for item in main}
+    kinds = {"running" if _is_restarting(item) else containers.state_kind(item) for item in main}
     if failed_init is not None and "running" not in kinds:
         return _failure(failed_init, "init container")
     if kinds == {"terminated"}:
@@ -134,7 +136,23 @@ def _verdict(init: Sequence[Status], main: Sequence[Status]) -> _Verdict:
 def _failure(container: Status, what: str) -> _Verdict:
     ended = container["state"]["terminated"]
     words = ": ".join(str(ended[key]) for key in ("reason", "message") if ended.get(key))
-    return _Verdict("Failed", f"Error: {ended['exitCode']}", f"{what} {container['name']}: {words}")
+    reason = DEADLINE if ended.get("reason") == DEADLINE else f"Error: {ended['exitCode']}"
+    return _Verdict("Failed", reason, f"{what} {container['name']}: {words}")
+
+
+def _is_restarting(container: Status) -> bool:
+    """Between two runs: to Kubernetes a pod with such a container is running."""
+    return containers.state_kind(container) == "waiting" and bool((container.get("lastState") or {}).get("terminated"))
+
+
+def _sidecars(pod: pods.Pod) -> set[str]:
+    """Names of the init containers that run beside the others; how they end says nothing of the pod."""
+    return {str(item.get("name")) for item in pods.init_containers(pod) if item.get("restartPolicy") == "Always"}
+
+
+def _without_sidecars(pod: pods.Pod, init: Sequence[Status]) -> Sequence[Status]:
+    sidecars = _sidecars(pod)
+    return [item for item in init if str(item.get("name")) not in sidecars]
 
 
 def _named_wait(item: dict[str, Any], pod: pods.Pod, init: Sequence[Status]) -> dict[str, Any]:
@@ -147,7 +165,7 @@ def _named_wait(item: dict[str, Any], pod: pods.Pod, init: Sequence[Status]) -> 
 
 def _is_initialized(pod: pods.Pod, init: Sequence[Status]) -> bool:
     """All init containers ended well; one that restarts always (a sidecar) only has to run."""
-    sidecars = {str(item.get("name")) for item in pods.init_containers(pod) if item.get("restartPolicy") == "Always"}
+    sidecars = _sidecars(pod)
     return all(
         containers.exit_code(item) == 0
         or (str(item.get("name")) in sidecars and containers.state_kind(item) == "running")
@@ -166,7 +184,8 @@ def _conditions(
     before = shown.get("conditions") or ()
     phase = status["phase"]
     over = {"Succeeded": "PodCompleted", "Failed": "PodFailed"}.get(phase, "")
-    unready = [str(item["name"]) for item in main if not item["ready"]]
+    sidecars = [item for item in init if str(item.get("name")) in _sidecars(pod)]
+    unready = [str(item["name"]) for item in (*sidecars, *main) if not item["ready"]]
     containers_ready = phase == "Running" and not unready
     initialized = _is_initialized(pod, init) or phase in ("Running", "Succeeded")
     message = "" if containers_ready or over else f"containers with unready status: [{' '.join(unready)}]"

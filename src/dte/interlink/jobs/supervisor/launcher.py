@@ -15,7 +15,7 @@ from typing import List, NamedTuple, NoReturn, Optional, Tuple
 START_FAILED, NOT_EXECUTABLE, NOT_FOUND = 125, 126, 127
 """Exit codes of a container whose program never ran, as shells have them."""
 
-PR_SET_PDEATHSIG = 1
+PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS = 1, 38
 
 
 class StartFailed(Exception):
@@ -28,7 +28,7 @@ class StartFailed(Exception):
 
 
 class Program(NamedTuple):
-    """What becomes a container."""
+    """What becomes a container, or a command in one."""
 
     argv: List[str]
     environment: List[Tuple[str, str]]
@@ -36,6 +36,8 @@ class Program(NamedTuple):
     fallback_directory: Optional[str]
     """None: the pod asks for `directory`, so that a container without it does not start."""
     umask: int
+    neighbour: Optional[int] = None
+    """Process id of a running program whose file system this one is to share; None: it runs where the launcher is."""
 
 
 def launch(control_number: int, log: int) -> NoReturn:
@@ -58,7 +60,9 @@ def launch(control_number: int, log: int) -> NoReturn:
 
 
 def become(program: Program, log: int) -> NoReturn:
-    """Replace this process. Raises OSError about the program, StartFailed about its directory."""
+    """Replace this process. Raises OSError about the program, StartFailed about the place where it is to run."""
+    if program.neighbour is not None:
+        join_neighbour(program.neighbour)
     enter(program)
     os.umask(program.umask)
     nothing = os.open("/dev/null", os.O_RDONLY)
@@ -84,6 +88,27 @@ def enter(program: Program) -> None:
             message = "working directory %s: %s" % (program.directory, error.strerror)
             raise StartFailed(NOT_EXECUTABLE, "ContainerCannotRun", message) from error
         os.chdir(program.fallback_directory.encode())
+
+
+def join_neighbour(pid: int) -> None:
+    """Enter the namespaces that bubblewrap made for the process `pid`, with no more rights than it has."""
+    kinds = ("user", "mnt")  # in this order: only who is in the first has the right to enter the second
+    try:
+        places = {kind: os.open("/proc/%d/ns/%s" % (pid, kind), os.O_RDONLY) for kind in kinds}
+        for kind in kinds:
+            if not os.path.samestat(os.fstat(places[kind]), os.stat("/proc/self/ns/" + kind)):
+                join_namespace(places[kind])
+    except OSError as error:
+        raise StartFailed(START_FAILED, "CannotJoin", "cannot enter the container: %s" % error.strerror) from error
+    set_process_option(PR_SET_NO_NEW_PRIVS, 1)
+
+
+def join_namespace(descriptor: int) -> None:
+    """setns(2), which Python has from 3.12 on. Raises OSError."""
+    library = ctypes.CDLL(None, use_errno=True)
+    if library.setns(descriptor, 0) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
 
 
 def receive_all(control: socket.socket) -> bytes:

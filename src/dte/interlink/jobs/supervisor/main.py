@@ -8,7 +8,7 @@ from typing import Optional
 
 from .files import claim, say
 from .launcher import set_process_option
-from .pod import WATCHED_SIGNALS, Supervisor
+from .pod import WATCHED_SIGNALS, Pod
 
 HELD_BY_ANOTHER_JOB = 73
 """Exit code of a job that found the pod's directory claimed: it has run nothing."""
@@ -22,7 +22,7 @@ def code_of_finished_run(directory: str, job_id: str) -> Optional[int]:
             status = json.loads(file.read().decode())
         if status["job_id"] != job_id or status["finished_at"] is None:
             return None
-        return max(int(container["exit_code"]) for container in status["containers"].values())
+        return int(status["exit_code"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
@@ -44,4 +44,4 @@ def main(job_id: str) -> int:
         say("this pod has run to its end already")
         return code
     set_process_option(PR_SET_CHILD_SUBREAPER, 1)
-    return Supervisor(directory, job_id, spec).run()
+    return Pod(directory, job_id, spec).run()

@@ -6,7 +6,14 @@ import signal
 import time
 from typing import List, NamedTuple, Optional
 
-from .programs import Started
+
+class Child:
+    """A process of ours: a container's program, or the bubblewrap that waits for it and passes its exit code on."""
+
+    def __init__(self, pid: int, group: Optional[int]) -> None:
+        self.pid = pid
+        self.group = group
+        """The program: leader of its session and process group. None: not known yet."""
 
 
 class Ending(NamedTuple):
@@ -21,16 +28,23 @@ def ending(wait_status: int) -> Ending:
     return Ending(os.WEXITSTATUS(wait_status), None)
 
 
-def send_to_group(group: int, number: int) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(group, number)
+def send_to_group(child: Child, number: int) -> None:
+    """Signal a program with all of its process group; before it is there, what is to become it."""
+    with contextlib.suppress(PermissionError):
+        try:
+            os.killpg(child.group or child.pid, number)
+        except ProcessLookupError:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child.pid, number)
 
 
-def kill_session(started: Started) -> None:
-    """Kill what is left of a container whose program has ended."""
-    if started.child == started.group:
-        send_to_group(started.group, signal.SIGKILL)
-    kill_children(session=started.group)
+def kill_session(child: Child) -> None:
+    """Kill what is left of a program that has ended."""
+    if child.group is None:
+        return
+    if child.pid == child.group:
+        send_to_group(child, signal.SIGKILL)
+    kill_children(session=child.group)
 
 
 def kill_children(session: Optional[int] = None) -> None:

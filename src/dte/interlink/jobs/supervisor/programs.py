@@ -7,41 +7,47 @@ import pkgutil
 import socket
 import subprocess
 import sys
-from typing import NamedTuple, Optional, Sequence, Tuple
+from typing import Optional, Sequence, Tuple
 
 from .launcher import START_FAILED, Program, StartFailed, receive_all
+from .processes import Child
 from .sandbox import shown
 
 PACKAGE = __name__.rpartition(".")[0]  # Python 3.6 sets __package__ in archives too late
 LAUNCHER = pkgutil.get_data(PACKAGE, "launcher.py") or b""
 
 
-class Started(NamedTuple):
-    child: int
-    """Our child: the program, or the bubblewrap that waits for it and passes its exit code on."""
-    group: int
-    """The program: leader of its session and process group."""
+class Launch:
+    """A program on its way: `child` is there at once, `result` waits for the rest."""
 
-
-def start_program(program: Program, wrapper: Sequence[bytes], log: int) -> Started:
-    """Run `program`, output to descriptor `log`, behind the command `wrapper`. Raises StartFailed, OSError."""
-    complaints, complain = os.pipe()
-    ours, theirs = socket.socketpair()
-    with os.fdopen(complaints, "rb") as words, ours:
-        os.set_blocking(complaints, False)
+    def __init__(self, program: Program, wrapper: Sequence[bytes], log: int) -> None:
+        """Start it behind the command `wrapper`, output to descriptor `log`. Raises OSError."""
+        self.program = program
+        self.has_wrapper = bool(wrapper)
+        self.complaints, complain = os.pipe()
+        self.control, theirs = socket.socketpair()
         try:
-            child = start_launcher(wrapper, theirs.fileno(), log, complain)
+            os.set_blocking(self.complaints, False)
+            pid = start_launcher(wrapper, theirs.fileno(), log, complain)
+        except OSError:
+            os.close(self.complaints)
+            self.control.close()
+            raise
         finally:
             theirs.close()
             os.close(complain)
-        group, failure = converse(ours, program)
-        if group is not None and failure is None:
-            return Started(child, group)
-        os.waitpid(child, 0)
-        if failure is not None:
-            raise StartFailed(failure[0], "ContainerCannotRun", failure[1])
-        message = (words.read(4096) or b"").decode("utf-8", "replace").strip()
-        reason = "MountsUnavailable" if wrapper else "ContainerCannotRun"
+        self.child = Child(pid, None if wrapper else pid)
+
+    def result(self) -> int:
+        """Process id of the program once it runs. Blocks; raises StartFailed, after which `child` ends."""
+        with os.fdopen(self.complaints, "rb") as words, self.control:
+            group, failure = converse(self.control, self.program)
+            if failure is not None:
+                raise StartFailed(failure[0], "ContainerCannotRun", failure[1])
+            if group is not None:
+                return group
+            message = (words.read(4096) or b"").decode("utf-8", "replace").strip()
+        reason = "MountsUnavailable" if self.has_wrapper else "ContainerCannotRun"
         raise StartFailed(START_FAILED, reason, message or "the launcher ended without a word")
 
 
@@ -54,7 +60,7 @@ def start_launcher(wrapper: Sequence[bytes], control: int, log: int, complain: i
     assert child.stdin is not None
     with contextlib.suppress(BrokenPipeError), child.stdin:
         child.stdin.write(LAUNCHER)
-    child.returncode = 0  # not for subprocess to wait for: `Supervisor.reap` does
+    child.returncode = 0  # not for subprocess to wait for: the reactor does
     return child.pid
 
 
@@ -75,8 +81,8 @@ def converse(control: socket.socket, program: Program) -> Tuple[Optional[int], O
     return int(words[0]), (code, reason)
 
 
-def sandbox_problem(bwrap: bytes) -> Optional[str]:
-    """Why this node cannot make mounts; None when it can."""
+def sandbox_problem(bwrap: bytes, limit_s: float) -> Optional[str]:
+    """Why this node cannot make mounts; None when it can. Blocks, and waits for its own child."""
     try:
         trial = subprocess.Popen(
             [bwrap, b"--dev-bind", b"/", b"/", b"--", os.fsencode(sys.executable), b"-I", b"-S", b"-c", b""],
@@ -84,9 +90,12 @@ def sandbox_problem(bwrap: bytes) -> Optional[str]:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
         )
-        complaint = trial.communicate()[1].decode("utf-8", "replace").strip()
+        complaint = trial.communicate(timeout=limit_s)[1].decode("utf-8", "replace").strip()
     except OSError as error:
         return "bubblewrap (%s) is not usable on this node: %s" % (shown(bwrap), error.strerror)
+    except subprocess.TimeoutExpired:
+        trial.kill()
+        return "bubblewrap did not come up within %g s: does a file system of this node hang?" % limit_s
     if trial.returncode == 0:
         return None
     return "bubblewrap cannot make mounts on this node, are user namespaces off? It says: " + complaint[-1000:]

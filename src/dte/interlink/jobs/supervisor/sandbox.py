@@ -15,6 +15,8 @@ class Mount(NamedTuple):
     source: bytes
     target: bytes
     read_only: bool
+    is_optional: bool = False
+    """Left out where it cannot be made."""
 
 
 class MountPoint(NamedTuple):
@@ -183,11 +185,15 @@ class Sandbox:
 def plan_sandbox(mounts: Iterable[Mount], look: HostFiles, directory: bytes) -> Sandbox:
     """Plan all mounts of a container; sources lie in `directory`. Raises MountRefused."""
     sandbox = Sandbox(look, directory)
-    for mount in sorted(mounts, key=lambda mount: depth(mount.target)):
+    for mount in sorted(mounts, key=lambda mount: (mount.is_optional, depth(mount.target))):
         try:
             sandbox.add(mount)
+        except MountRefused:
+            if not mount.is_optional:
+                raise
         except OSError as error:
-            raise MountRefused("mount at %s: %s" % (shown(mount.target), error)) from error
+            if not mount.is_optional:
+                raise MountRefused("mount at %s: %s" % (shown(mount.target), error)) from error
     return sandbox
 
 

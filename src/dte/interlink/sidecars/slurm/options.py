@@ -11,6 +11,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from dte.interlink import pods
+from dte.interlink.jobs.life import grace_s, is_sidecar
 from dte.interlink.quantities import parse_quantity
 from dte.runtime.errors import Refused
 
@@ -135,10 +136,11 @@ def _flavor_flags(settings: SlurmSettings, placement: Placement) -> list[Flag]:
 
 
 def _deadline_flags(pod: pods.Pod) -> list[Flag]:
+    """The supervisor ends the pod in time; Slurm's limit stands behind it and leaves it the grace period."""
     seconds = pods.spec(pod).get("activeDeadlineSeconds")
     if not isinstance(seconds, int) or seconds <= 0:
         return []
-    return [Flag("time", str(ceil(seconds / 60)))]  # a bare number is minutes
+    return [Flag("time", str(ceil((seconds + grace_s(pod)) / 60)))]  # a bare number is minutes
 
 
 def _user_flags(settings: SlurmSettings, pod: pods.Pod, warnings: list[str]) -> list[Flag]:
@@ -184,9 +186,16 @@ def _special_resources(pod: pods.Pod) -> list[str]:
 
 
 def _needed(pod: pods.Pod, resource: str) -> Decimal:
-    """max(sum over containers, largest init container): init containers run one by one, before the others."""
-    together = sum((_amount(c, resource) for c in pods.containers(pod)), Decimal(0))
-    return max([together, *(_amount(c, resource) for c in pods.init_containers(pod))])
+    """The most that is needed at a time: init containers run one by one before the others, sidecars beside all.
+
+    Source: "Resource sharing within containers" in Kubernetes' page on sidecar containers.
+    """
+    sidecars, most = Decimal(0), Decimal(0)
+    for container in pods.init_containers(pod):
+        most = max(most, sidecars + _amount(container, resource))
+        if is_sidecar(container, "init"):
+            sidecars += _amount(container, resource)
+    return max(most, sidecars + sum((_amount(c, resource) for c in pods.containers(pod)), Decimal(0)))
 
 
 def _amount(container: pods.Container, resource: str) -> Decimal:
