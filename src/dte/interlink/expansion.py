@@ -4,7 +4,7 @@ Source: EnvVar.value and Container.command of the Kubernetes API reference.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 _REFERENCE = re.compile(r"\$\$|\$\(([^)]*)\)")
 
@@ -21,3 +21,9 @@ def expand(text: str, variables: Mapping[str, str]) -> str:
         return variables.get(match[1], match[0])
 
     return _REFERENCE.sub(replacement, text)
+
+
+def unknown_names(text: str, variables: Mapping[str, str]) -> Sequence[str]:
+    """Names that `text` refers to and `variables` lacks."""
+    names = [match[1] for match in _REFERENCE.finditer(text) if match[0] != "$$"]
+    return [name for name in names if name not in variables]

@@ -101,6 +101,8 @@ class Job:
             "deadline_s": None,
             "start_limit_s": 30,
             "least_stop_s": 0,
+            "size_check_s": 0.05,
+            "size_limits": [],
             "backoff": {"first_s": 0.05, "limit_s": 0.2, "reset_s": 60},
             "bwrap": "bwrap",
             "containers": [{"restart": restart_policy, **container} for container in containers],

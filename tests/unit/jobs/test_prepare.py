@@ -10,7 +10,7 @@ from dte.interlink.jobs.archive import supervisor_archive
 from dte.interlink.jobs.directory import JobDirectory
 from dte.interlink.jobs.prepare import write_job
 from dte.interlink.jobs.spec import JobPlan
-from dte.interlink.jobs.volumes import PlannedFile
+from dte.interlink.jobs.volume_kinds import PlannedFile
 
 UID = "45664d6c-d131-4249-bf8c-0fe5c2a8be0b"
 PLAN = JobPlan(

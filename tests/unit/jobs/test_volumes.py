@@ -5,7 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dte.interlink.jobs.volumes import Objects, PlannedFile, VolumePlan, collect_objects, confined_path, plan_volumes
+from dte.interlink.jobs.objects import Objects, collect_objects
+from dte.interlink.jobs.paths import confined_path
+from dte.interlink.jobs.volume_kinds import HostPath, Offer, PlannedFile, SizeLimit
+from dte.interlink.jobs.volumes import VolumePlan, plan_volumes
 from dte.interlink.wire import ContainerVolumes
 from dte.runtime.errors import Malformed, Refused
 
@@ -14,7 +17,7 @@ def plan(volume: dict[str, Any], mount: dict[str, Any] | None = None, **objects:
     """One container that mounts one volume, `v`."""
     mount = {"name": "v", "mountPath": "/m", **(mount or {})}
     pod = {"spec": {"containers": [{"name": "c", "volumeMounts": [mount]}], "volumes": [{"name": "v", **volume}]}}
-    return plan_volumes(pod, Objects(**objects))
+    return plan_volumes(pod, Offer(Objects(**objects), ["/exa", "/dev/null"]), {"c": {"POD": "p-1", "UP": ".."}})
 
 
 def config_map(**more: Any) -> dict[str, Any]:
@@ -66,10 +69,73 @@ def test_a_projected_volume_without_content_is_empty_and_said_so() -> None:
 
 
 def test_an_empty_dir_is_a_writable_directory() -> None:
-    result = plan({"emptyDir": {"medium": "Memory"}}, {"subPath": "a/b"})
+    result = plan({"emptyDir": {}}, {"subPath": "a/b"})
     assert result.directories == ["emptyDirs/v", "emptyDirs/v/a/b"]
     assert [(mount.source, mount.read_only) for mount in result.mounts["c"]] == [("emptyDirs/v/a/b", False)]
-    assert result.warnings == ["volume v: emptyDir.medium is not honoured"]
+    assert result.limits == []
+
+
+@pytest.mark.parametrize(
+    ("source", "limit"),
+    [
+        ({"medium": "Memory"}, SizeLimit("v", "emptyDirs/v", None, "", True)),
+        ({"medium": "Memory", "sizeLimit": "1Mi"}, SizeLimit("v", "emptyDirs/v", 1 << 20, "1Mi", True)),
+        ({"sizeLimit": "1k"}, SizeLimit("v", "emptyDirs/v", 1000, "1k", False)),
+    ],
+)
+def test_an_empty_dir_may_be_in_memory_and_have_a_limit(source: dict[str, Any], limit: SizeLimit) -> None:
+    assert plan({"emptyDir": source}).limits == [limit]
+
+
+def test_a_limit_of_zero_is_none() -> None:
+    assert plan({"emptyDir": {"sizeLimit": "0"}}).limits == []
+
+
+@pytest.mark.parametrize(("source", "text"), [({"medium": "HugePages"}, "medium"), ({"sizeLimit": "x"}, "sizeLimit")])
+def test_an_empty_dir_that_cannot_be_made_is_refused(source: dict[str, Any], text: str) -> None:
+    with pytest.raises(Refused, match=text):
+        plan({"emptyDir": source})
+
+
+def test_a_path_of_the_node_is_looked_at_on_the_node() -> None:
+    result = plan({"hostPath": {"path": "/exa//data/", "type": "Directory"}}, {"subPath": "a", "readOnly": True})
+    (mount,) = result.mounts["c"]
+    assert (mount.source, mount.read_only) == ("a", True)
+    assert mount.host == HostPath("/exa/data", "Directory", ["/exa", "/dev/null"])
+    assert result.directories == []
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ({"path": "/etc"}, "hostPath /etc is not allowed at this site; allowed are: /exa, /dev/null"),
+        ({"path": "/exabyte"}, "not allowed"),
+        ({"path": "/exa/../etc"}, "without .."),
+        ({"path": "exa"}, "must be absolute"),
+        ({"path": "/exa", "type": "Sock"}, "not a type of hostPath"),
+    ],
+)
+def test_a_path_of_the_node_outside_of_what_is_allowed_is_refused(source: dict[str, str], text: str) -> None:
+    with pytest.raises(Refused, match=text):
+        plan({"hostPath": source})
+
+
+def test_a_sub_path_may_have_variables_of_the_container() -> None:
+    (mount,) = plan({"emptyDir": {}}, {"subPathExpr": "of-$(POD)/$$(POD)"}).mounts["c"]
+    assert mount.source == "emptyDirs/v/of-p-1/$(POD)"
+
+
+@pytest.mark.parametrize(
+    ("mount", "text"),
+    [
+        ({"subPathExpr": "$(NOPE)"}, "subPathExpr names NOPE"),
+        ({"subPathExpr": "a/$(UP)/b"}, "without .."),
+        ({"subPathExpr": "a", "subPath": "b"}, "exclude each other"),
+    ],
+)
+def test_a_sub_path_that_leads_nowhere_is_refused(mount: dict[str, str], text: str) -> None:
+    with pytest.raises(Refused, match=text):
+        plan({"emptyDir": {}}, mount)
 
 
 def test_a_sub_path_is_one_file_of_the_volume() -> None:
@@ -98,7 +164,7 @@ def test_a_missing_key_is_refused_unless_it_is_optional() -> None:
 @pytest.mark.parametrize(
     ("volume", "kind"),
     [
-        ({"hostPath": {"path": "/etc"}}, "hostPath"),
+        ({"nfs": {"path": "/etc"}}, "nfs"),
         ({"persistentVolumeClaim": {"claimName": "x"}}, "persistentVolumeClaim"),
         ({"csi": {}}, "csi"),
         ({"emptyDir": None}, "none"),
@@ -111,7 +177,7 @@ def test_a_type_that_is_not_offered_is_refused_by_name(volume: dict[str, Any], k
 
 def test_a_volume_that_nobody_mounts_may_be_of_any_type() -> None:
     pod = {"spec": {"containers": [{"name": "c"}], "volumes": [{"name": "v", "hostPath": {"path": "/"}}]}}
-    assert plan_volumes(pod, Objects()).directories == []
+    assert plan_volumes(pod, Offer(Objects())).directories == []
 
 
 def test_a_mount_of_an_undefined_volume_is_refused() -> None:
@@ -163,7 +229,7 @@ def test_a_volume_name_that_is_no_label_is_refused(name: str) -> None:
         }
     }
     with pytest.raises(Refused, match="volume name"):
-        plan_volumes(pod, Objects())
+        plan_volumes(pod, Offer(Objects()))
 
 
 @given(text=st.text(alphabet="a./\0ä") | st.text())

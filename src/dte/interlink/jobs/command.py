@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dte.interlink.expansion import expand
-from dte.interlink.jobs.volumes import encoded
+from dte.interlink.jobs.paths import encoded
 from dte.interlink.pods import Container
 from dte.runtime.errors import Malformed, Refused
 

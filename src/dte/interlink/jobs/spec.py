@@ -9,8 +9,11 @@ from dte.interlink import pods
 from dte.interlink.jobs import life
 from dte.interlink.jobs.command import arguments, environment
 from dte.interlink.jobs.directory import JobDirectory, checked_label
+from dte.interlink.jobs.objects import collect_objects
+from dte.interlink.jobs.paths import absolute_path, encoded
 from dte.interlink.jobs.unsupported import warnings_for
-from dte.interlink.jobs.volumes import PlannedFile, VolumePlan, absolute_path, collect_objects, encoded, plan_volumes
+from dte.interlink.jobs.volume_kinds import Offer, PlannedFile
+from dte.interlink.jobs.volumes import VolumePlan, plan_volumes
 from dte.interlink.wire import PluginCreate
 from dte.runtime.errors import Malformed, Refused
 
@@ -24,6 +27,8 @@ LEAST_STOP_S = 2
 MESSAGES = "termination"
 """Directory of the termination messages, a file for each container (the supervisor makes them)."""
 DEFAULT_MESSAGE_PATH = "/dev/termination-log"
+SIZE_CHECK_S = 10
+"""Between two looks at volumes with a size limit, as kubelets do."""
 PRE_EXEC = "slurm-job.vk.io/pre-exec"
 
 
@@ -42,6 +47,8 @@ class PlainRuntime:
     prologue: str = ""
     """The flavor's; runs before `command_prefix`."""
     allow_pre_exec: bool = False
+    host_paths: Sequence[str] = ()
+    """Prefixes of what pods may mount by hostPath."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +80,10 @@ def plan_job(
         raise Refused("scripts built by the interLink API (jobScript) are not run at this site")
     if not 0 <= job_umask <= 0o777:
         raise ValueError(f"not a umask: {job_umask:o}")
-    volumes = plan_volumes(pod, collect_objects(request.containers))
+    variables = {
+        str(item.get("name")): environment(item) for item in (*pods.init_containers(pod), *pods.containers(pod))
+    }
+    volumes = plan_volumes(pod, Offer(collect_objects(request.containers), runtime.host_paths), variables)
     spec = {
         "schema": SCHEMA,
         "uid": pods.pod_uid(pod),
@@ -85,7 +95,9 @@ def plan_job(
         "least_stop_s": LEAST_STOP_S,
         "backoff": BACKOFF,
         "bwrap": runtime.bwrap_path,
-        "containers": _containers(pod, volumes),
+        "size_check_s": SIZE_CHECK_S,
+        "size_limits": [asdict(limit) for limit in volumes.limits],
+        "containers": _containers(pod, variables, volumes),
     }
     return JobPlan(
         spec=spec,
@@ -118,24 +130,30 @@ def _pre_exec(pod: pods.Pod, runtime: PlainRuntime) -> str:
     return text
 
 
-def _containers(pod: pods.Pod, volumes: VolumePlan) -> Sequence[Mapping[str, Any]]:
+Environments = Mapping[str, Mapping[str, str]]
+"""Of the containers, by name."""
+
+
+def _containers(pod: pods.Pod, variables: Environments, volumes: VolumePlan) -> Sequence[Mapping[str, Any]]:
     policy = life.pod_restart_policy(pod)
-    result = [_container(item, "init", policy, volumes) for item in pods.init_containers(pod)]
-    result += [_container(item, "main", policy, volumes) for item in pods.containers(pod)]
+    result = [_container(item, "init", policy, variables, volumes) for item in pods.init_containers(pod)]
+    result += [_container(item, "main", policy, variables, volumes) for item in pods.containers(pod)]
     names = [item["name"] for item in result]
     if len(set(names)) < len(names) or not pods.containers(pod):
         raise Malformed(f"a pod needs containers, each with a name of its own, got {', '.join(names) or 'none'}")
     return result
 
 
-def _container(container: pods.Container, kind: str, pod_policy: str, volumes: VolumePlan) -> Mapping[str, Any]:
+def _container(
+    container: pods.Container, kind: str, pod_policy: str, environments: Environments, volumes: VolumePlan
+) -> Mapping[str, Any]:
     name = checked_label(str(container.get("name")), "container name")
     if container.get("volumeDevices"):
         raise Refused(f"container {name}: volumeDevices are not offered at this site")
     working_dir = container.get("workingDir") or None
     if working_dir is not None and not str(working_dir).startswith("/"):
         raise Refused(f"container {name}: workingDir must be absolute, got {working_dir!r:.80}")
-    variables = environment(container)
+    variables = environments[name]
     return {
         "name": name,
         "kind": kind,

@@ -15,8 +15,8 @@ from dte.interlink.wire import PodStatus
 
 Status = Mapping[str, Any]
 
-DEADLINE = "DeadlineExceeded"
-"""Kubernetes' reason of a pod that ran longer than its activeDeadlineSeconds."""
+POD_REASONS = frozenset({"DeadlineExceeded", "Evicted"})
+"""Kubernetes' reasons of a pod, not of a container, that ran too long or used too much."""
 SUBMITTED_REASON = "Remote pod submitted"
 SUBMITTED_MESSAGE = "The pod has been submitted to the remote plugin for creation"
 
@@ -136,7 +136,8 @@ def _verdict(init: Sequence[Status], main: Sequence[Status]) -> _Verdict:
 def _failure(container: Status, what: str) -> _Verdict:
     ended = container["state"]["terminated"]
     words = ": ".join(str(ended[key]) for key in ("reason", "message") if ended.get(key))
-    reason = DEADLINE if ended.get("reason") == DEADLINE else f"Error: {ended['exitCode']}"
+    reason = str(ended.get("reason"))
+    reason = reason if reason in POD_REASONS else f"Error: {ended['exitCode']}"
     return _Verdict("Failed", reason, f"{what} {container['name']}: {words}")
 
 

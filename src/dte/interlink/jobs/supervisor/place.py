@@ -2,10 +2,13 @@
 
 import contextlib
 import os
-from typing import Any, Dict, List
+import sys
+from typing import Any, Dict, List, Optional
 
 from .environment import inherited_environment
+from .host_paths import node_path
 from .launcher import Program
+from .memory_volumes import Holder
 from .sandbox import HostFiles, Mount, join, make_mount_point, plan_sandbox
 
 Order = Dict[str, Any]
@@ -18,6 +21,9 @@ class Place:
     def __init__(self, directory: str, spec: Dict[str, Any]) -> None:
         self.directory = directory
         self.spec = spec
+        self.archive = os.path.abspath(sys.argv[0])
+        self.holder: Optional[Holder] = None
+        """Of the volumes in memory; None: the pod has none."""
 
     def path(self, name: str) -> str:
         return os.path.join(self.directory, name)
@@ -49,20 +55,25 @@ class Place:
         self._clear_message(order)
         if not order["mounts"]:
             return []
-        directory = os.fsencode(self.directory)
-        mounts = [
-            Mount(
-                join(directory, mount["source"].encode()),
-                mount["target"].encode(),
-                mount["read_only"],
-                mount.get("is_optional", False),
-            )
-            for mount in order["mounts"]
-        ]
-        sandbox = plan_sandbox(mounts, HostFiles(), directory)
+        mounts = [self._mount(mount) for mount in order["mounts"]]
+        root = self.holder.root if self.holder is not None else b""
+        sandbox = plan_sandbox(mounts, HostFiles(root), os.fsencode(self.directory))
         for point in sandbox.mount_points:
-            make_mount_point(point)
-        return [self.spec["bwrap"].encode(), b"--die-with-parent", *sandbox.arguments(), b"--"]
+            make_mount_point(point, root)
+        enter = self.holder.wrapper(self.archive) if self.holder is not None else []
+        return [*enter, self.spec["bwrap"].encode(), b"--die-with-parent", *sandbox.arguments(), b"--"]
+
+    def _mount(self, mount: Order) -> Mount:
+        source, is_device = join(os.fsencode(self.directory), mount["source"].encode()), False
+        if mount.get("host") is not None:
+            source, is_device = node_path(mount["host"], mount["source"])
+        elif self.holder is not None and self._is_in_memory(mount["source"]):
+            os.makedirs(self.holder.root + source, mode=0o755, exist_ok=True)  # a subPath of an empty volume
+        return Mount(source, mount["target"].encode(), mount["read_only"], mount.get("is_optional", False), is_device)
+
+    def _is_in_memory(self, source: str) -> bool:
+        limits = [limit for limit in self.spec["size_limits"] if limit["is_memory"]]
+        return any(source.startswith(limit["directory"] + "/") for limit in limits)
 
     def _keep_previous_output(self, order: Order) -> None:
         for suffix in ("out", "idx"):

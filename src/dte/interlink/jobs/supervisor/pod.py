@@ -6,16 +6,19 @@ import os
 import signal
 import socket
 import time
+from functools import partial
 from typing import Any, Dict, List, Optional
 
 from .container import Container
 from .files import go_time, replace_file, rfc3339, say, write_whole
 from .launcher import START_FAILED
+from .memory_volumes import Holder, HolderFailed
 from .place import Place
 from .processes import kill_children
 from .programs import sandbox_problem
-from .reactor import Reactor
+from .reactor import Outcome, Reactor
 from .run import End
+from .usage import overfull
 
 SCHEMA = 1
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -69,6 +72,7 @@ class Pod:
         self.check_node()
         if self.spec["deadline_s"] is not None:
             self.reactor.after(self.spec["deadline_s"], self.deadline_is_over)
+        self.look_at_sizes_later(self.spec["size_check_s"])
         self.advance()
         while not all(container.is_over for container in self.containers):
             if self.has_changed:
@@ -89,7 +93,14 @@ class Pod:
     def check_node(self) -> None:
         if not any(container.order["mounts"] for container in self.containers):
             return
-        problem = sandbox_problem(self.spec["bwrap"].encode(), self.spec["start_limit_s"])
+        bwrap, limit_s = self.spec["bwrap"], self.spec["start_limit_s"]
+        problem = sandbox_problem(bwrap.encode(), limit_s)
+        in_memory = [limit for limit in self.spec["size_limits"] if limit["is_memory"]]
+        if problem is None and in_memory:
+            try:
+                self.place.holder = Holder(self.place.directory, in_memory, bwrap, limit_s)
+            except HolderFailed as error:
+                problem = str(error)
         if problem is not None:
             self.abandon_rest(End(START_FAILED, None, "MountsUnavailable", problem))
 
@@ -158,6 +169,19 @@ class Pod:
     def deadline_is_over(self) -> None:
         say("activeDeadlineSeconds are over")
         self.stop("DeadlineExceeded", "Pod was active on the node longer than the specified deadline")
+
+    def look_at_sizes_later(self, pause_s: float) -> None:
+        limits = [limit for limit in self.spec["size_limits"] if not limit["is_memory"]]
+        if limits:
+            look = partial(overfull, limits, self.place.directory)
+            self.reactor.after(pause_s, lambda: self.reactor.errand(look, self.looked_at_sizes))
+
+    def looked_at_sizes(self, outcome: Outcome[Optional[str]]) -> None:
+        words = outcome()
+        if words is None:
+            self.look_at_sizes_later(self.spec["size_check_s"])
+        else:
+            self.stop("Evicted", words)
 
     def on_signal(self, number: int) -> None:
         if number in FORWARDED_SIGNALS:

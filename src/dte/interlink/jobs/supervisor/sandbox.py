@@ -10,13 +10,17 @@ class MountRefused(Exception):
 
 
 class Mount(NamedTuple):
-    """A file or directory of the job directory, to be seen at `target` in the container. Absolute paths."""
+    """A thing in the job directory, or elsewhere on the node, to be seen at `target` in the container.
+
+    Both paths are absolute.
+    """
 
     source: bytes
     target: bytes
     read_only: bool
     is_optional: bool = False
     """Left out where it cannot be made."""
+    is_device: bool = False
 
 
 class MountPoint(NamedTuple):
@@ -29,23 +33,27 @@ class MountPoint(NamedTuple):
 class HostFiles:
     """What mount planning asks about the compute node's file system. Raises OSError where it may not look."""
 
+    def __init__(self, root: bytes = b"") -> None:
+        """`root` is put in front of all paths: another process may see other mounts (/proc/PID/root)."""
+        self.root = root
+
     def kind(self, path: bytes) -> Optional[str]:
         """One of "directory", "link" and "file" (all else); None when there is nothing."""
         try:
-            mode = os.lstat(path).st_mode
+            mode = os.lstat(self.root + path).st_mode
         except (FileNotFoundError, NotADirectoryError):
             return None
         return "directory" if stat.S_ISDIR(mode) else "link" if stat.S_ISLNK(mode) else "file"
 
     def link_target(self, path: bytes) -> bytes:
-        return os.readlink(path)
+        return os.readlink(self.root + path)
 
     def children(self, path: bytes) -> List[bytes]:
-        return sorted(os.listdir(path))
+        return sorted(os.listdir(self.root + path))
 
     def is_scratch(self, path: bytes) -> bool:
         """A directory as /tmp, where everybody may write."""
-        return os.stat(path).st_mode & 0o1002 == 0o1002
+        return os.stat(self.root + path).st_mode & 0o1002 == 0o1002
 
 
 class Sandbox:
@@ -86,10 +94,10 @@ class Sandbox:
         self.mounts[place] = mount
 
     def source_kind(self, source: bytes) -> str:
-        """Kind of a source, which must lie in the job directory without a link on the way."""
-        path = self.directory
+        """Kind of a source. There must be no link on the way to it from the job directory, or else from the root."""
+        path = self.directory if is_inside(source, self.directory) else b"/"
         kind: Optional[str] = "directory"
-        for part in source[len(self.directory) :].split(b"/")[1:]:
+        for part in [part for part in source[len(path) :].split(b"/") if part]:
             path, kind = join(path, part), self.look.kind(join(path, part)) if kind == "directory" else None
         if kind not in ("directory", "file"):
             raise MountRefused("the volume's %s is gone, or a link is in its place" % shown(source))
@@ -167,7 +175,8 @@ class Sandbox:
             for name in self.look.children(place):
                 result += self.bound_back(join(place, name))
         for place, mount in self.mounts.items():
-            result += [b"--ro-bind" if mount.read_only else b"--bind", mount.source, place]
+            bind = b"--dev-bind" if mount.is_device else b"--ro-bind" if mount.read_only else b"--bind"
+            result += [bind, mount.source, place]
         for place in sorted(self.rebuilt, key=depth):
             result += [] if self.look.is_scratch(place) else [b"--remount-ro", place]
         return result
@@ -220,8 +229,10 @@ def shown(path: bytes) -> str:
     return path.decode("utf-8", "replace")
 
 
-def make_mount_point(point: MountPoint) -> None:
+def make_mount_point(point: MountPoint, root: bytes = b"") -> None:
+    """In the file system that is seen at `root`."""
+    path = root + point.path
     if point.is_directory:
-        os.makedirs(point.path, mode=0o755, exist_ok=True)
+        os.makedirs(path, mode=0o755, exist_ok=True)
     else:
-        os.close(os.open(point.path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o644))
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o644))

@@ -55,10 +55,17 @@ def _a_job_root(path: Path) -> Path:
     return path
 
 
+def _a_host_prefix(text: str) -> str:
+    if not text.startswith("/") or ".." in PurePosixPath(text).parts:
+        raise ValueError("must be an absolute path without ..")
+    return text
+
+
 Command = Annotated[str, AfterValidator(_a_command)]
 """A program with leading words, split as on a command line: `ssh login.example sbatch`."""
 SiteFlag = Annotated[str, AfterValidator(_a_site_flag)]
 """One or more sbatch options as on a command line: `--gres=gpu:1`."""
+HostPrefix = Annotated[str, AfterValidator(_a_host_prefix)]
 
 
 class TaintSettings(Settings):
@@ -189,6 +196,8 @@ class SlurmSettings(Settings):
     """umask of jobs and of the daemon's own files, octal digits, quoted: `"0027"`."""
     allow_pre_exec: bool = Field(default=False, alias="AllowPreExec")
     """Whether the annotation `slurm-job.vk.io/pre-exec` (shell text of the pod's author) is run."""
+    host_path_allowed: tuple[HostPrefix, ...] = Field(default=(), alias="HostPathAllowed")
+    """Paths of the compute nodes that pods may mount by hostPath, with all below. Unset: none."""
     poll_interval_s: float = Field(default=5.0, alias="PollInterval", ge=1, le=300)
     """Seconds between two squeue calls at least. Keep it below a third of Slurm's MinJobAge (300 s)."""
     submit_timeout_s: float = Field(default=30.0, alias="SubmitTimeout", ge=1, le=600)

@@ -93,6 +93,7 @@ class Submitter:
             command_prefix=settings.command_prefix,
             prologue=placement.flavor.prologue,
             allow_pre_exec=settings.allow_pre_exec,
+            host_paths=settings.host_path_allowed,
         )
         directory = JobDirectory(settings.data_root_folder, pods.namespace(request.pod), pods.pod_uid(request.pod))
         return plan_job(request, directory, runtime, job_umask=settings.umask), options
