@@ -32,6 +32,7 @@ KINDS = {
     "Command": "command",
     "tuple[str, ...]": "list of texts",
     "tuple[SiteFlag, ...]": "list of options",
+    "tuple[HostPrefix, ...]": "list of paths",
     "tuple[TaintSettings, ...]": "list, below",
     "dict[str, str]": "mapping",
     "dict[str, FlavorSettings]": "mapping, below",

@@ -78,6 +78,8 @@ def plan_job(
     pod = request.pod
     if request.job_script:
         raise Refused("scripts built by the interLink API (jobScript) are not run at this site")
+    if (pods.spec(pod).get("os") or {}).get("name") not in (None, "", "linux"):
+        raise Refused("os: this site runs linux only")
     if not 0 <= job_umask <= 0o777:
         raise ValueError(f"not a umask: {job_umask:o}")
     variables = {

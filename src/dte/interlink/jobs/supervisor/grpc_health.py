@@ -58,7 +58,7 @@ def request(authority: str, service: str) -> bytes:
             b"\x04" + text("/grpc.health.v1.Health/Check"),  # numbers of names: RFC 7541, Appendix A
             b"\x01" + text(authority),
             b"\x0f\x10" + text("application/grpc"),
-            b"\x00" + text("te") + text("trailers"),
+            b"\x00" + text("te") + text("trailers"),  # codespell:ignore te
             b"\x0f\x2b" + text("kube-probe/1"),
         )
     )
