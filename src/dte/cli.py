@@ -70,3 +70,7 @@ def _run_component(name: str, arguments: list[str]) -> int:
 def main() -> None:
     """Entry point of the command."""
     sys.exit(run(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,6 +1,7 @@
 """The JSON routes, under `/api/v1`. Paths arrive raw: a segment is decoded here, never before it is split."""
 
 from collections.abc import Callable
+from typing import Any
 from urllib.parse import unquote
 
 import structlog
@@ -36,8 +37,10 @@ class Api:
         self._validations = RateLimit(burst=20, per_s=0.2)
         self._wrong_keys = RateLimit(burst=100, per_s=1.0)
 
-    async def mapping(self, request: Request, site: str, iss: str, sub: str) -> Response:
+    async def mapping(self, request: Request) -> Response:
         """The account that an external identity is linked to."""
+        # Taken from the request rather than declared: the framework's checks of them take as long as the look-up.
+        site, iss, sub = (request.path_params[name] for name in ("site", "iss", "sub"))
         issuer = issuer_in(iss, self._core.providers.digests)
         return await self._look_up(request, site, issuer, sub, with_internal=False)
 
@@ -65,15 +68,23 @@ class Api:
                 service = await service_of_token(self._core, site, credential.value)
                 mapping = await self._core.read(find)
             else:
-                service, mapping = await self._with_key(request, site, credential.value, find)
+                service, mapping = await self._with_key(
+                    request, site, credential.value, issuer, subjects, with_internal=with_internal
+                )
         except Unproven as unproven:
             return unproven.answer
         except links.Ambiguous as error:
             log.warning("subject_ambiguous", site=site.name, issuer=issuer, error=str(error))
             return wire.not_mapped()
         found = None if mapping is None else mapping.account.subject
-        audit.log_lookup(
-            site=site.name, service=service, issuer=issuer or "unknown", subject=next(iter(subjects), ""), found=found
+        request.state.facts.update(
+            audit.lookup_facts(
+                site=site.name,
+                service=service,
+                issuer=issuer or "unknown",
+                subject=next(iter(subjects), ""),
+                found=found,
+            )
         )
         return wire.not_mapped() if mapping is None else self._answer(mapping, site)
 
@@ -90,22 +101,38 @@ class Api:
 
         return find
 
-    async def _with_key(self, request: Request, site: Provider, key: str, find: LookUp) -> tuple[str, Mapping | None]:
-        """Check the key and look up in one trip to the database. Raises Unproven."""
+    async def _with_key(
+        self,
+        request: Request,
+        site: Provider,
+        key: str,
+        issuer: str | None,
+        subjects: tuple[str, ...],
+        *,
+        with_internal: bool,
+    ) -> tuple[str, Mapping | None]:
+        """Check the key and look up. Raises Unproven."""
         digest = self._core.key_hash.digest(key)
         now = self._core.clock()
 
-        def work(connection: Connection) -> tuple[tuple[int, str] | None, Mapping | None]:
-            known = keys.find_key(connection, site.name, digest, now)
-            return (None, None) if known is None else (known, find(connection))
-
-        known, mapping = await self._core.read(work)
+        known = await links.find_with_key(
+            self._core.database,
+            digest,
+            now,
+            site=site.name,
+            site_issuer=site.issuer,
+            issuer=issuer or "",
+            subjects=subjects,
+        )
         if known is None:
             if not self._wrong_keys.take(request.state.client_address):
                 raise Unproven(wire.too_many())
             raise Unproven(wire.key_invalid())
-        self._core.key_was_used(known[0])
-        return f"key {known[0]} {known[1]}", mapping
+        self._core.key_was_used(known.key_id)
+        mapping = known.mapping
+        if mapping is None and with_internal:
+            mapping = await self._core.read(self._finder(site, issuer, subjects, with_internal=True))
+        return f"key {known.key_id} {known.key_name}", mapping
 
     async def all_my_mappings(self, request: Request, site: str) -> Response:
         """What is linked to the owner of the bearer token, an external or an internal identity."""
@@ -185,6 +212,19 @@ class Api:
         return wire.Json(wire.mapping_body(mapping, site, self._core.providers), headers=wire.ANSWER_HEADERS)
 
 
+def _parameter(place: str, name: str, description: str) -> dict[str, Any]:
+    schema = {"type": "string"}
+    return {"in": place, "name": name, "required": place == "path", "schema": schema, "description": description}
+
+
+MAPPING_PARAMETERS = [
+    _parameter("path", "site", "Name of an internal provider."),
+    _parameter("path", "iss", "Issuer: SHA-1 in hexadecimal digits, or percent-encoded once or twice."),
+    _parameter("path", "sub", "Subject, percent-encoded once or twice."),
+    _parameter("query", "apikey", "Key of the service. Better: header X-API-Key or Authorization."),
+]
+
+
 def _name(text: str) -> str:
     return "".join(char for char in text if char.isprintable())[:255].strip()
 
@@ -193,7 +233,9 @@ def api_router(api: Api) -> APIRouter:
     """The routes in the order in which they are tried."""
     router = APIRouter(prefix=PREFIX)
     target = "/target/{site}"
-    router.add_api_route(f"{target}/mapping/issuer/{{iss}}/user/{{sub}}", api.mapping)
+    router.add_api_route(
+        f"{target}/mapping/issuer/{{iss}}/user/{{sub}}", api.mapping, openapi_extra={"parameters": MAPPING_PARAMETERS}
+    )
     router.add_api_route(f"{target}/get_apikey", api.get_apikey)
     router.add_api_route(f"{target}/validate_apikey/{{apikey}}", api.validate_apikey)
     router.add_api_route("/authenticated", api.authenticated)

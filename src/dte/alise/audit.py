@@ -32,9 +32,9 @@ def record(connection: Connection, origin: Origin, action: str, subject: str, no
     log.info(f"audit_{action}", audit=True, site=origin.site, actor=origin.actor, object=subject, client=origin.client)
 
 
-def log_lookup(*, site: str, service: str, issuer: str, subject: str, found: str | None) -> None:
-    """A service asked about somebody. `found` is the account's subject; None when nothing is linked."""
-    log.info("audit_lookup", audit=True, site=site, service=service, issuer=issuer, subject=subject, account=found)
+def lookup_facts(*, site: str, service: str, issuer: str, subject: str, found: str | None) -> dict[str, object]:
+    """For the request's own log line: a service asked about somebody. `found` is the account's subject, if any."""
+    return {"audit": True, "site": site, "service": service, "issuer": issuer, "subject": subject, "account": found}
 
 
 def entries(connection: Connection, site: str, words: str = "", *, limit: int = 200) -> list[AuditEntry]:

@@ -60,9 +60,10 @@ def complete(answer: Response) -> Response:
 
 
 def in_shell(app: AsgiApp, *, limits: Limits = Limits(), error_answer: ErrorAnswer = detail) -> AsgiApp:
-    """`app`, made by `new_app`, in our shell. The state of its requests has `request_id` and `client_address`.
+    """`app`, made by `new_app`, in our shell. Its requests' state has `request_id`, `client_address` and `facts`.
 
     The log line names the route's pattern and neither path nor query: both may hold keys, codes and people's names.
+    What a handler puts into the mapping `facts` joins the line.
     """
     places = asyncio.Semaphore(limits.requests)
 
@@ -111,7 +112,10 @@ class _Exchange:
         self._seen_bytes = 0
         self.status = 0
         self.request_id = request_id_from(header(scope, REQUEST_ID_HEADER))
-        scope.setdefault("state", {}).update(request_id=self.request_id, client_address=client_address(scope))
+        self._facts: dict[str, Any] = {}
+        scope.setdefault("state", {}).update(
+            request_id=self.request_id, client_address=client_address(scope), facts=self._facts
+        )
 
     @property
     def has_begun(self) -> bool:
@@ -166,6 +170,7 @@ class _Exchange:
                 status=status,
                 client=self.scope["state"]["client_address"],
                 ms=round(seconds * 1000, 1),
+                **self._facts,
             )
 
 
