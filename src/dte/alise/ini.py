@@ -76,10 +76,10 @@ def read_ini(path: Path) -> IniFile:
 
 
 def _where(error: Exception) -> str:
-    if isinstance(error, configparser.ParsingError):
-        return ", ".join(f"line {number}" for number, _ in error.errors)
     if isinstance(error, configparser.MissingSectionHeaderError):
         return f"line {error.lineno} stands before the first [section]"
+    if isinstance(error, configparser.ParsingError):
+        return ", ".join(f"line {number}" for number, _ in error.errors)
     if isinstance(error, configparser.DuplicateOptionError):
         return f"line {error.lineno}: {error.section}.{error.option} is given twice"
     if isinstance(error, configparser.DuplicateSectionError):

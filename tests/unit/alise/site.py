@@ -105,8 +105,8 @@ def metadata(issuer: str) -> dict[str, Any]:
 
 
 def token(issuer: str = DEMO, sub: str = "a1b2", **claims: Any) -> str:
-    """An access token, good for a minute."""
-    whole = {"iss": issuer, "sub": sub, "exp": time.time() + 60, "iat": time.time(), **claims}
+    """An access token, good for a day: longer than any run of tests."""
+    whole = {"iss": issuer, "sub": sub, "exp": time.time() + 86400, "iat": time.time(), **claims}
     key = KEYS.get(issuer, KEYS[FAC])
     header = {"alg": "ES256", "kid": key.kid, "typ": "at+jwt"}
     return jwt.encode(header, {name: value for name, value in whole.items() if value is not None}, key, ["ES256"])
