@@ -51,6 +51,8 @@ def answering(status, body):
 
 def streaming(*chunks):
     async def handler(request):
+        if "watch" not in request.query:
+            return web.json_response({"metadata": {"resourceVersion": "9"}})
         response = web.StreamResponse()
         await response.prepare(request)
         for chunk in chunks:
@@ -144,8 +146,8 @@ async def test_lines_of_a_watch_may_be_cut_anywhere():
     async with cluster_with(streaming(*(whole[at : at + 7] for at in range(0, len(whole), 7)))) as (cluster, seen):
         changes = [change async for change in cluster.watch_pods("7")]
     assert [(change.kind, change.resource_version) for change in changes] == [("ADDED", "8"), ("BOOKMARK", "9")]
-    assert "resourceVersion=7" in seen[0][1]
-    assert "allowWatchBookmarks=true" in seen[0][1]
+    assert "resourceVersion=7" in seen[1][1]
+    assert "allowWatchBookmarks=true" in seen[1][1]
 
 
 @pytest.mark.parametrize(
@@ -196,6 +198,8 @@ async def test_a_watch_that_may_be_dead_is_ended_and_can_be_made_again():
     stop = asyncio.Event()
 
     async def handler(request):
+        if "watch" not in request.query:
+            return web.json_response({})
         response = web.StreamResponse()
         await response.prepare(request)
         await response.write(line("ADDED", pod(metadata={"resourceVersion": "8"})))
@@ -219,3 +223,11 @@ async def test_tolerations_are_patched_whole_and_for_this_pod_alone():
     assert (method, path) == ("PATCH", "/api/v1/namespaces/ns/pods/p")
     assert headers["Content-Type"] == "application/merge-patch+json"
     assert json.loads(body) == {"metadata": {"uid": UID}, "spec": {"tolerations": [{"operator": "Exists"}]}}
+
+
+async def test_a_watch_beyond_a_restored_etcds_history_is_not_begun():
+    """The API server would accept it and say nothing."""
+    async with cluster_with(answering(200, {"metadata": {"resourceVersion": "9"}})) as (cluster, seen):
+        with pytest.raises(Expired, match="restored"):
+            await anext(cluster.watch_pods("10"))
+    assert [path for _, path, _, _ in seen] == ["/api/v1/pods?fieldSelector=spec.nodeName%3Dvk&limit=1"]

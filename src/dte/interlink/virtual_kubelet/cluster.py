@@ -70,6 +70,7 @@ class Cluster:
         return PodList([without_history(pod) for pod in answer.get("items") or ()], version)
 
     async def watch_pods(self, resource_version: str) -> AsyncGenerator[PodChange, None]:
+        await self._check_history(resource_version)
         seconds = random.randint(*WATCH_SECONDS)  # noqa: S311 - spreads load, guards nothing
         query = [
             *self._pods_query,
@@ -91,6 +92,16 @@ class Cluster:
             raise Unavailable(f"the watch of pods broke: {_words(error)}") from error
         finally:
             response.close()
+
+    async def _check_history(self, resource_version: str) -> None:
+        """Raises Expired when the cluster's history went back behind that version, as with a restored etcd.
+
+        The server would take the watch all the same, and be silent until it has caught up: for days, perhaps.
+        """
+        answer = await self._call("GET", "/api/v1/pods", query=[*self._pods_query, ("limit", "1")])
+        now = str((answer.get("metadata") or {}).get("resourceVersion") or "")
+        if now.isdigit() and resource_version.isdigit() and int(now) < int(resource_version):
+            raise Expired(f"the cluster is at version {now}, and was at {resource_version}: its store was restored")
 
     def renew_watch(self) -> None:
         """End the watch under way, so that it is made again from where it was.
