@@ -186,7 +186,7 @@ class Cluster:
 
     def start(self, run: Run) -> None:
         """Run the job's script: it takes the claim first, and runs nothing without it."""
-        if not (run.directory / "supervisor.py").exists() or not (run.directory / "spec.json").exists():
+        if not (run.directory / "supervisor.pyz").exists() or not (run.directory / "spec.json").exists():
             self.end(run, "FAILED", Exit(2, 0))
         elif claim(str(run.directory), run.job.job_id) != run.job.job_id:
             self.end(run, "FAILED", Exit(HELD_BY_ANOTHER_JOB, 0))
@@ -214,7 +214,8 @@ class Cluster:
 
     def _write_status(self, run: Run, container: dict[str, object], *, over: bool) -> None:
         status = {"schema": 1, "job_id": run.job.job_id, "host": "n1", "started_at": MOMENT}
-        status |= {"containers": {"main": {"kind": "main", **container}}, "finished_at": MOMENT if over else None}
+        status |= {"containers": {"main": {"kind": "main", **container}}}
+        status |= {"finished_at": MOMENT, "exit_code": container["exit_code"]} if over else {"finished_at": None}
         if self.files_lag:
             run.was_hidden = True
             self._hidden[run.directory] = json.dumps(status).encode()
