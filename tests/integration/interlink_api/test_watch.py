@@ -1,22 +1,18 @@
 """The stream of changes: from the sidecars into the API's memory, and out to who may see it."""
 
 import asyncio
-import contextlib
 import json
-from collections.abc import AsyncIterator, Callable
-from typing import Any
 
 import aiohttp
 import pytest
 
 from tests.integration.interlink_api.bodies import OTHER_UID, UID, create, logs, pod
 from tests.integration.interlink_api.plugin import Plugin, serving
-from tests.integration.interlink_api.site import Answer, Client, Site
+from tests.integration.interlink_api.site import Client, Site
+from tests.integration.interlink_api.streams import LIMIT_S, SYNCED, status_when, told, watching
 
-LIMIT_S = 20.0
 VEGA = {"issuer": "CN=federation-ca,O=Federation", "subject": "CN=vk.vega,O=Federation"}
 NODE1 = "cluster/node1"
-SYNCED = {"synced": True}
 
 
 @pytest.fixture
@@ -29,54 +25,6 @@ def twin01(twin01: Plugin) -> Plugin:
 def twin02(twin02: Plugin) -> Plugin:
     twin02.has_stream = True
     return twin02
-
-
-class Stream:
-    """One open watch."""
-
-    def __init__(self, response: aiohttp.ClientResponse) -> None:
-        self.response = response
-
-    async def line(self) -> dict[str, Any]:
-        async with asyncio.timeout(LIMIT_S):
-            text = await self.response.content.readline()
-        assert text, "the stream has ended"
-        line: dict[str, Any] = json.loads(text)
-        line.pop("instance", None)
-        return line
-
-    async def pod(self) -> dict[str, Any]:
-        """The next line of a pod."""
-        while "UID" not in (line := await self.line()):
-            pass
-        return line
-
-    async def until(self, wanted: dict[str, Any]) -> list[dict[str, Any]]:
-        """The lines before `wanted`."""
-        before = []
-        while (line := await self.line()) != wanted:
-            before.append(line)
-        return before
-
-
-@contextlib.asynccontextmanager
-async def watching(client: Client) -> AsyncIterator[Stream]:
-    async with client.open("GET", "/watch", None) as response:
-        assert response.status == 200, await response.text()
-        assert response.content_type == "application/x-ndjson"
-        yield Stream(response)
-
-
-async def status_when(client: Client, *uids: str, holds: Callable[[Answer], bool]) -> Answer:
-    """The first answer for which `holds`."""
-    async with asyncio.timeout(LIMIT_S):
-        while not holds(answer := await client.call("GET", "/status", [pod(uid) for uid in uids])):
-            await asyncio.sleep(0.02)
-    return answer
-
-
-def told(answer: Answer) -> list[str]:
-    return [item["UID"] for item in json.loads(answer.text)] if answer.status == 200 else []
 
 
 async def test_a_change_at_the_sidecar_reaches_the_virtual_kubelet(kubelet: Client, twin01: Plugin) -> None:

@@ -100,6 +100,13 @@ class OldPlugin:
     """What upstream's plugins do, one trait each; none has /watch."""
 
     def __init__(self) -> None:
+        self.created: list[str] = []
+        self.asked: list[list[str]] = []
+        """UIDs of each status request."""
+        self.reset()
+
+    def reset(self) -> None:
+        """It behaves, but for what all of them do."""
         self.wants_list = False
         """Create is a list of one (before 0.5); an object is an error."""
         self.breaks_on: set[str] = set()
@@ -108,9 +115,6 @@ class OldPlugin:
         """Pods whose states have no containers."""
         self.cached: list[Any] = []
         """States of other pods, and whatever else, that stand before those asked for."""
-        self.created: list[str] = []
-        self.asked: list[list[str]] = []
-        """UIDs of each status request."""
 
     async def create(self, request: web.Request) -> web.Response:
         body = await request.json()

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import random
 import uuid
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 from prometheus_client import Gauge
@@ -35,7 +35,15 @@ NO_STREAM_STATUSES = (404, 405, 501)
 class SidecarFeed:
     """Brings what one sidecar tells into the states of the site, and reconnects for ever."""
 
-    def __init__(self, plugin: PluginClient, states: SiteStates, owners: Owners) -> None:
+    def __init__(
+        self,
+        plugin: PluginClient,
+        states: SiteStates,
+        owners: Owners,
+        *,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._sleep = sleep
         self._plugin = plugin
         self._account = plugin.account.name
         self._states = states
@@ -44,14 +52,17 @@ class SidecarFeed:
 
     async def run(self) -> None:
         while True:
+            began = asyncio.get_running_loop().time()
             try:
                 await self._follow()
                 wait_s = NO_STREAM_RETRY_S
             except (Unavailable, Malformed) as error:
-                self._failures += 1
+                lived_s = asyncio.get_running_loop().time() - began
+                # One that syncs and breaks off at once is no better than one that cannot be reached.
+                self._failures = 1 if lived_s > RECONNECT.max_s else self._failures + 1
                 wait_s = RECONNECT.delay_s(self._failures, random.random())  # noqa: S311  jitter needs no secrecy
                 self._lost(error, wait_s)
-            await asyncio.sleep(wait_s)
+            await self._sleep(wait_s)
 
     async def _follow(self) -> None:
         """Read one connection to its end, which raises Unavailable; returns when the plugin has no stream."""
@@ -107,13 +118,12 @@ class SidecarFeed:
     async def _synced(self) -> None:
         await self._owners.heard(self._account)
         self._states.synced(self._account)
-        self._failures = 0
         LIVE.labels(self._account).set(1)
         log.info("sidecar_synced", account=self._account)
 
     def _lost(self, error: DteError, wait_s: float) -> None:
         LIVE.labels(self._account).set(0)
-        if self._failures == 1:
+        if self._states.source(self._account) is not Source.SILENT:
             log.warning("sidecar_lost", account=self._account, error=str(error), retry_in_s=round(wait_s, 1))
         if isinstance(error, Malformed):
             self._plugin.misunderstood(error)
