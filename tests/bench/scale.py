@@ -98,7 +98,13 @@ def ends(site: Site, part: Part, count: int) -> Iterator[Row]:
     for name, value, budget in zip(names, values, part.budgets, strict=True):
         yield Row(f"{what}: end to Succeeded, {name}", f"{value:.2f} s", budget, "10 s a pod", method)
     figure = f"{calls / polls:.1f}" if polls else "no round"
-    yield Row(f"{what}: Slurm RPCs per round", figure, "<= 3", f"{3 * (count + 1)}", "sdiag, once all were submitted")
+    yield Row(
+        f"{what}: Slurm RPCs per round",
+        figure,
+        "<= 3",
+        f"{3 * (count + 1)}",
+        "sdiag, once all were submitted; with the sinfo of pings",
+    )
     yield from weights_rows(what, weights)
 
 

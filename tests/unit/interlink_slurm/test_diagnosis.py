@@ -1,11 +1,14 @@
 """What the doctor's looks at Slurm and at the owner file mean."""
 
+from datetime import UTC, datetime
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dte.interlink.sidecars.slurm import diagnosis
 from dte.interlink.sidecars.slurm.doctor import _pod_of
+from dte.interlink.sidecars.slurm.drain import Drain
 from dte.interlink.sidecars.slurm.settings import SlurmSettings
 from dte.runtime.commands import Completed
 from dte.runtime.doctor.findings import Finding, Level
@@ -122,6 +125,15 @@ def test_the_owner_of_a_job_root_is_judged(finding: Finding, level: Level, words
     assert finding.level is level
     assert words in finding.text
     assert finding.advice or level is Level.OK
+
+
+def test_a_drain_is_told_with_its_reason_to_those_whom_it_holds() -> None:
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    over = Drain("old", until=now)
+    assert diagnosis.judge_drains([over, Drain("x", account="twin02")], now, "twin01")[0].level is Level.OK
+    [finding] = diagnosis.judge_drains([over, Drain("new kernel", node="vega-gpu")], now, "twin01")
+    assert finding.level is Level.WARNING
+    assert finding.text == "virtual node vega-gpu: the site takes no new jobs: new kernel"
 
 
 def test_a_flavor_is_tried_on_a_node_that_has_its_partition() -> None:

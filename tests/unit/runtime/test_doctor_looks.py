@@ -19,6 +19,7 @@ from dte.runtime.errors import BadOutput, NotFound, Unavailable
 ME = account_named(pwd.getpwuid(os.getuid()).pw_name)
 OTHER = Account("twin01", ME.uid + 1, ME.gid, (), "/")
 UP = {"LoadState": "loaded", "ActiveState": "active", "UnitFileState": "enabled", "NRestarts": "0"}
+RESTARTED = {**UP, "NRestarts": "7"}
 GOOD = places.DirectoryFacts(
     is_directory=True,
     uid=OTHER.uid,
@@ -38,6 +39,11 @@ def changed(**facts: object) -> places.DirectoryFacts:
 # Units
 
 
+def at(second: int) -> dict[str, str]:
+    """When the unit became active."""
+    return {"ActiveEnterTimestampMonotonic": str(second * 1_000_000)}
+
+
 def test_units_are_told_apart_and_a_value_may_hold_an_equals_sign() -> None:
     found = units.parse_show("Id=a.service\nResult=x=y\n\nId=b.socket\nActiveState=active\n")
     assert found == {
@@ -49,7 +55,7 @@ def test_units_are_told_apart_and_a_value_may_hold_an_equals_sign() -> None:
 @given(st.text())
 def test_any_output_of_systemctl_can_be_read(text: str) -> None:
     for unit, properties in units.parse_show(text).items():
-        units.judge_unit(unit, properties)
+        units.judge_unit(unit, properties, 0.0)
         units.main_pid(properties)
 
 
@@ -60,11 +66,12 @@ def test_any_output_of_systemctl_can_be_read(text: str) -> None:
         pytest.param(None, Level.CRITICAL, "is not installed", id="not there"),
         pytest.param({**UP, "ActiveState": "failed", "Result": "signal"}, Level.CRITICAL, "failed (signal)", id="down"),
         pytest.param({**UP, "UnitFileState": "disabled"}, Level.WARNING, "after a reboot", id="disabled"),
-        pytest.param({**UP, "NRestarts": "7"}, Level.WARNING, "restarted 7 times", id="falls over"),
+        pytest.param({**RESTARTED, **at(9_000)}, Level.WARNING, "restarted 7 times", id="falls over"),
+        pytest.param({**RESTARTED, **at(1_000)}, Level.OK, "is active", id="fell over long ago"),
     ],
 )
 def test_a_unit_is_judged_by_what_systemd_says(properties: dict[str, str] | None, level: Level, words: str) -> None:
-    finding = units.judge_unit("u.service", properties)
+    finding = units.judge_unit("u.service", properties, now=10_000.0)
     assert finding.level is level
     assert words in finding.text
 

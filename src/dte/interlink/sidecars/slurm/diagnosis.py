@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from datetime import datetime
 from typing import Final
 
 from dte.runtime.commands import Completed
 from dte.runtime.doctor.findings import Finding, critical, ok, unknown, warning
 from dte.runtime.process_identity import ProcessIdentity
 
+from .drain import Drain
 from .owner import OWNER_FILE
 from .refusals import Answer, answer_of, words_of
 
@@ -106,3 +109,13 @@ def judge_owner(
         text = f"the job root is held by pid {owner.pid} of this host, which is not this sidecar"
         return critical(text, f"ps -fp {owner.pid} shows what it is; stop one of the two")
     return ok(f"the job root is held by this sidecar (pid {pid})")
+
+
+def judge_drains(drains: Iterable[Drain], now: datetime, account: str) -> list[Finding]:
+    """Which entries of the drain file keep new jobs of the account out, for all or for single virtual nodes."""
+    findings = []
+    for drain in drains:
+        if drain.holds(now, node=drain.node, account=account):
+            where = f"virtual node {drain.node}: " if drain.node else ""
+            findings.append(warning(f"{where}{drain.text()}", "remove the entry from the drain file when it is done"))
+    return findings or [ok("new jobs are taken")]

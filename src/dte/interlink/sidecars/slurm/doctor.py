@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shlex
 import shutil
+from datetime import UTC, datetime
 from pathlib import PurePath
 from typing import Final
 
@@ -15,12 +16,14 @@ from dte.runtime.commands import Completed, run_command
 from dte.runtime.doctor import clock, listeners, places, units
 from dte.runtime.doctor.checks import CannotCheck, Check, Component, Subject
 from dte.runtime.doctor.findings import Finding, critical, ok, warning
-from dte.runtime.errors import NotFound, Refused, Unavailable
+from dte.runtime.errors import BadOutput, NotFound, Refused, Unavailable
+from dte.runtime.files import read_regular
 from dte.runtime.mounts import MOUNTINFO, type_in
 from dte.runtime.process_identity import start_time, this_process
 
 from .commands import ProgramCall
-from .diagnosis import judge_job_age, judge_munge, judge_owner, judge_submit, judge_versions, parse_config
+from .diagnosis import judge_drains, judge_job_age, judge_munge, judge_owner, judge_submit, judge_versions, parse_config
+from .drain import MAX_DRAIN_BYTES, parse_drains
 from .options import FLAVOR_ANNOTATION, place, sbatch_options
 from .owner import OWNER_FILE, decode_owner
 from .settings import SlurmSettings
@@ -143,6 +146,19 @@ async def owner(subject: SlurmSubject) -> list[Finding]:
     return [judge_owner(facts.content, held, this_process(), started, pid)]
 
 
+async def drain(subject: SlurmSubject) -> list[Finding]:
+    """The site's own drain file."""
+    path = subject.settings.drain_file
+    try:
+        drains = parse_drains(await asyncio.to_thread(read_regular, path, MAX_DRAIN_BYTES))
+    except FileNotFoundError:
+        return [ok("no drain file: new jobs are taken")]
+    except BadOutput as error:
+        text = f"{path} cannot be read, so no new jobs are taken: {error}"
+        return [critical(text, "correct it, let everybody read it, or remove it")]
+    return judge_drains(drains, datetime.now(UTC), subject.name)
+
+
 async def kept_clock(_: SlurmSubject) -> list[Finding]:
     return await clock.clock_kept()
 
@@ -157,6 +173,7 @@ CHECKS: Final = (
     Check("submit", NAME, submit),
     Check("job root", NAME, job_root),
     Check("owner file", NAME, owner),
+    Check("drain", NAME, drain),
     Check("clock", NAME, kept_clock),
 )
 COMPONENT: Final = Component(NAME, SlurmSettings, CHECKS)
