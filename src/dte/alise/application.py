@@ -17,7 +17,7 @@ from dte.alise.web import page_router
 from dte.runtime.web import new_app
 from dte.runtime.web.pages import Pages, wants_page
 from dte.runtime.web.raw_path import with_raw_path
-from dte.runtime.web.shell import AsgiApp, Limits, Scope, in_shell
+from dte.runtime.web.shell import AsgiApp, Limits, Scope, complete, in_shell
 
 TEMPLATES = Path(__file__).parent / "web" / "templates"
 
@@ -54,7 +54,7 @@ def _http_error(pages: Pages) -> Callable[[Request, Exception], Awaitable[Respon
         else:
             response = wire.Json({"detail": error.detail}, error.status_code)
         response.headers.update(error.headers or {})
-        return response
+        return complete(response)
 
     return answer
 

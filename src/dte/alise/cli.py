@@ -10,7 +10,6 @@ import typer
 from dte.alise.commands import keys_app, links_app
 from dte.alise.commands.common import ConfigOption, loaded, opened, printed, site_of
 from dte.alise.commands.transfer import export_links, import_file
-from dte.alise.daemon import serve_alise
 from dte.alise.encoding import sha1_hex
 from dte.alise.ini import find_file
 from dte.alise.load import load_alise
@@ -32,6 +31,8 @@ def component() -> None:
 @app.command()
 def serve(config: ConfigOption = None) -> None:
     """Serve until SIGTERM; requests in flight get stop_timeout_s."""
+    from dte.alise.daemon import serve_alise  # the framework takes a second that other commands need not wait for
+
     settings = daemon_cli.read_loaded(lambda: load_alise(config))
     daemon_cli.run(lambda: serve_alise(settings), level=settings.log_level())
 

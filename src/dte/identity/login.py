@@ -45,9 +45,9 @@ class Client:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A login that a browser was sent on; all but `url` stays with us."""
+    """A login that a browser was sent on; all but `url`, which holds the state, stays with us."""
 
-    url: str
+    url: str = field(repr=False)
     state: str = field(repr=False)
     nonce: str = field(repr=False)
     verifier: str = field(repr=False)
