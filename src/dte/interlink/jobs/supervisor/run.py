@@ -261,12 +261,13 @@ class Run:
         assert self.pump is not None
         pump = self.pump
         exit_code = self.ending.exit_code if self.ending else START_FAILED
+        containers = len(self.place.spec["containers"])
 
         def collect() -> str:
             pump.join(DRAIN_S)
-            words = message(self.place.message_file(self.order))
+            words = message(self.place.message_file(self.order), containers)
             if not words and exit_code != 0 and self.order["message_from_log"]:
-                words = last_words(self.place.file(self.order, "out"))
+                words = last_words(self.place.file(self.order, "out"), containers)
             return words
 
         self.reactor.errand(collect, lambda outcome: self._judge(outcome()))
