@@ -107,6 +107,39 @@ def test_configmap_secret_projected_and_emptydir_are_mounted_in_a_real_job(sidec
     assert sidecar.log(pod) == "a literal \\n stays;secret;tok;kept"
 
 
+def test_a_sidecar_probes_a_volume_in_memory_and_a_message_work_in_a_real_job(sidecar: Sidecar) -> None:
+    mounts = [{"name": "memory", "mountPath": "/m"}]
+    helper = {
+        "name": "helper",
+        "image": "i",
+        "command": ["/bin/sh", "-c", "stat -f -c %T /m > /m/kind; exec sleep 1000"],
+        "restartPolicy": "Always",
+        "startupProbe": {"exec": {"command": ["test", "-s", "/m/kind"]}, "periodSeconds": 1},
+        "volumeMounts": mounts,
+    }
+    main = {
+        "name": "main",
+        "image": "i",
+        "command": [
+            "/bin/sh",
+            "-c",
+            "cat /m/kind; until [ -e /m/asked ]; do sleep 0.1; done; echo bye > /dev/termination-log",
+        ],
+        "livenessProbe": {"exec": {"command": ["touch", "/m/asked"]}, "periodSeconds": 1},
+        "lifecycle": {"postStart": {"exec": {"command": ["test", "-e", "/m/kind"]}}},
+        "volumeMounts": mounts,
+    }
+    memory = {"name": "memory", "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}}
+    pod = pod_of(main, initContainers=[helper], volumes=[memory], terminationGracePeriodSeconds=5)
+
+    sidecar.create(pod)
+    (ended,) = sidecar.wait_for(pod, "terminated")
+
+    assert (ended["exitCode"], ended["message"]) == (0, "bye\n"), sidecar.log(pod)
+    assert sidecar.log(pod) == "tmpfs\n"
+    assert sidecar.jobs_of(pod) == ["COMPLETED"]
+
+
 HOSTILE = [
     "plain",
     "with 'single' and \"double\" quotes",

@@ -109,7 +109,7 @@ def test_a_probe_sees_the_file_system_of_its_container(job: Job) -> None:
     """What the program itself wrote beside its mounts, too: that is in the container's memory only."""
     (job.files.path / "emptyDirs/v").mkdir(parents=True)
     mounts = [{"source": "emptyDirs/v", "target": "/tmp/new/v", "read_only": False}]
-    text = "touch /tmp/mine; until [ -e /tmp/new/v/seen ]; do sleep 0.01; done; cat /tmp/new/v/seen"
+    text = "touch /tmp/mine; until [ -s /tmp/new/v/seen ]; do sleep 0.01; done; cat /tmp/new/v/seen"
     check = probe("/bin/sh", "-c", "ls -d /tmp/mine > /tmp/new/v/seen", failure_threshold=100_000)
     assert job.run(shell("c", text, mounts=mounts, probes={"liveness": check})) == 0
     assert job.log("c") == b"/tmp/mine\n"

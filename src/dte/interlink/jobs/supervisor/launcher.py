@@ -1,6 +1,7 @@
 """Becomes the program of a container: a Python of its own, at the place where the program is to run.
 
-It is given this module alone, on its standard input, as a mount may hide the job directory: it imports nothing of ours.
+It is given this module alone, on its standard input, as a mount may hide the job directory: it imports nothing of ours,
+and little else, for each container and each command of a probe pays for it.
 """
 
 import contextlib
@@ -8,7 +9,6 @@ import ctypes
 import json
 import os
 import signal
-import socket
 import sys
 from typing import List, NamedTuple, NoReturn, Optional, Tuple
 
@@ -40,22 +40,21 @@ class Program(NamedTuple):
     """Process id of a running program whose file system this one is to share; None: it runs where the launcher is."""
 
 
-def launch(control_number: int, log: int) -> NoReturn:
+def launch(control: int, log: int) -> NoReturn:
     """Become the program that the other end of the control socket tells us to become."""
-    control = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, control_number)
-    control.set_inheritable(False)
+    os.set_inheritable(control, False)
     os.setsid()
     set_process_option(PR_SET_PDEATHSIG, signal.SIGKILL)
-    control.sendall(b"%d\n" % os.getpid())
-    program = Program(*json.loads(receive_all(control).decode()))
+    os.write(control, b"%d\n" % os.getpid())
+    program = Program(*json.loads(read_all(control).decode()))
     try:
         become(program, log)
     except OSError as error:
         code = NOT_FOUND if isinstance(error, (FileNotFoundError, NotADirectoryError)) else NOT_EXECUTABLE
         reason = "%s: %s" % (program.argv[0], error.strerror)
-        control.sendall(json.dumps([code, reason]).encode())
+        os.write(control, json.dumps([code, reason]).encode())
     except StartFailed as failure:
-        control.sendall(json.dumps([failure.exit_code, str(failure)]).encode())
+        os.write(control, json.dumps([failure.exit_code, str(failure)]).encode())
     os._exit(START_FAILED)
 
 
@@ -111,11 +110,12 @@ def join_namespace(descriptor: int) -> None:
         raise OSError(number, os.strerror(number))
 
 
-def receive_all(control: socket.socket) -> bytes:
+def read_all(descriptor: int) -> bytes:
+    """All that comes until the other end is closed, or gone."""
     parts: List[bytes] = []
     while True:
         try:
-            part = control.recv(1 << 16)
+            part = os.read(descriptor, 1 << 16)
         except ConnectionError:
             part = b""
         if not part:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from typing import Optional, Sequence, Tuple
 
-from .launcher import START_FAILED, Program, StartFailed, receive_all
+from .launcher import START_FAILED, Program, StartFailed, read_all
 from .processes import Child
 from .sandbox import shown
 
@@ -72,7 +72,7 @@ def converse(control: socket.socket, program: Program) -> Tuple[Optional[int], O
     with contextlib.suppress(OSError):  # it is gone: what it said before it went counts
         control.sendall(json.dumps(program).encode())
         control.shutdown(socket.SHUT_WR)
-    words = receive_all(control).split(b"\n", 1)
+    words = read_all(control.fileno()).split(b"\n", 1)
     if len(words) < 2:
         return None, None
     if not words[1]:
