@@ -4,10 +4,12 @@ import asyncio
 import contextlib
 import errno
 import os
+import queue
 import stat
+import tempfile
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
@@ -22,8 +24,10 @@ def write_atomic(path: Path, data: bytes, mode: int = 0o640) -> None:
 
     Blocks; the bytes are on disk when it returns. Raises OSError.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+    # A new file under a name that nobody can foresee: in a directory that others write, too, a link in its place
+    # would lead the write elsewhere.
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    temporary = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as file:
             os.fchmod(file.fileno(), mode)  # whatever the umask is
@@ -90,20 +94,28 @@ class FilePool:
     """File work in a bounded number of threads, each call with a time limit.
 
     A thread stuck on a hung mount cannot be ended; it keeps its place. When all places are stuck every
-    call fails at once, so that a hung mount stops file work and never the daemon.
+    call fails at once, so that a hung mount stops file work and never the daemon. The threads do not keep
+    the process from ending, as those of a ThreadPoolExecutor would.
     """
 
     def __init__(self, *, workers: int = 8, timeout_s: float = 15.0, waiting: int = 256) -> None:
-        self._executor = ThreadPoolExecutor(workers, thread_name_prefix="files")
+        self._calls: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._workers = workers
+        self._threads: list[threading.Thread] = []
         self._timeout_s = timeout_s
         self._places = threading.BoundedSemaphore(workers + waiting)
+        self._is_closed = False
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call `function` in a thread. Raises Unavailable when it takes too long, else what it raises."""
+        if self._is_closed:
+            raise Unavailable("file work has ended: the daemon stops")
         if not self._places.acquire(blocking=False):
             raise Unavailable("file system busy or hung: too many file operations are waiting")
-        future = self._executor.submit(function, *args, **kwargs)
+        future: Future[T] = Future()
         future.add_done_callback(lambda _: self._places.release())
+        self._calls.put(lambda: _fulfil(future, lambda: function(*args, **kwargs)))
+        self._start()
         try:
             async with asyncio.timeout(self._timeout_s):
                 return await asyncio.wrap_future(future)
@@ -113,4 +125,25 @@ class FilePool:
 
     def close(self) -> None:
         """Take no more work; does not wait for threads that hang."""
-        self._executor.shutdown(wait=False, cancel_futures=True)
+        self._is_closed = True
+        for _ in self._threads:
+            self._calls.put(None)  # ends the thread that takes it
+
+    def _start(self) -> None:
+        if len(self._threads) < self._workers:
+            thread = threading.Thread(target=self._work, name=f"files-{len(self._threads)}", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def _work(self) -> None:
+        while (call := self._calls.get()) is not None:
+            call()
+
+
+def _fulfil(future: Future[T], call: Callable[[], T]) -> None:
+    if not future.set_running_or_notify_cancel():
+        return  # its caller waited too long
+    try:
+        future.set_result(call())
+    except BaseException as error:  # noqa: BLE001  whatever it is, it is the caller's
+        future.set_exception(error)

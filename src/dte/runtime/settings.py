@@ -1,12 +1,12 @@
 """One YAML file per daemon, read into a typed model; every problem is reported at once."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from dte.runtime.errors import ConfigError
 
@@ -69,7 +69,7 @@ def settings_from(model: type[S], raw: Mapping[str, Any], source: str) -> Loaded
     try:
         settings = model.model_validate(used)
     except ValidationError as error:
-        raise ConfigError(sorted(_problems(error, source))) from error
+        raise ConfigError(sorted(_problems(error, source, secrets=frozenset(_secret_keys(model))))) from error
     warnings = tuple(f"{source}: {key}: accepted, but this daemon does not use it" for key in unused)
     return Loaded(settings, warnings)
 
@@ -87,7 +87,7 @@ def _read_mapping(path: Path) -> dict[str, Any]:
     if len(data) > MAX_FILE_BYTES:
         raise ConfigError([f"{path}: file: larger than {MAX_FILE_BYTES} bytes"])
     try:
-        raw = yaml.safe_load(data)
+        raw = yaml.load(data, Loader=_UniqueKeys)  # noqa: S506  a SafeLoader
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError([f"{path}: file: not YAML: {' '.join(str(error).split())}"]) from error
     except (ValueError, RecursionError) as error:  # a date such as 2026-99-99, or nesting made to hurt
@@ -99,14 +99,41 @@ def _read_mapping(path: Path) -> dict[str, Any]:
     return raw
 
 
+class _UniqueKeys(yaml.SafeLoader):
+    """Of two equal keys YAML parsers drop the first without a word; here that is an error."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            # Plain texts only: what is merged in (`<<`) may be replaced.
+            if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
+                if key.value in seen:
+                    raise yaml.constructor.ConstructorError(
+                        None, None, f"key {key.value!r} stands there twice", key.start_mark
+                    )
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
 _TEXTS = {"missing": "is required", "extra_forbidden": "unknown key"}
 
 
-def _problems(error: ValidationError, source: str) -> Iterable[str]:
+def _secret_keys(model: type[BaseModel]) -> Iterable[str]:
+    """Spellings of all keys whose values are secrets, at any depth."""
+    for name, field in model.model_fields.items():
+        for kind in (field.annotation, *get_args(field.annotation)):
+            if kind is SecretStr:
+                yield from {field.alias or name, name}
+            elif isinstance(kind, type) and issubclass(kind, BaseModel):
+                yield from _secret_keys(kind)
+
+
+def _problems(error: ValidationError, source: str, *, secrets: Collection[str]) -> Iterable[str]:
     for item in error.errors(include_url=False):
         key = ".".join(str(part) for part in item["loc"]) or "file"
         text = _TEXTS.get(item["type"], item["msg"].removeprefix("Value error, "))
-        yield f"{source}: {key}: {text}{_got(item)}"
+        got = "" if any(part in secrets for part in item["loc"]) else _got(item)
+        yield f"{source}: {key}: {text}{got}"
 
 
 def _got(item: Mapping[str, Any]) -> str:

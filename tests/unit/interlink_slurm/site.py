@@ -7,6 +7,7 @@ from pathlib import Path
 from dte.interlink.sidecars.slurm.drain import DrainFile
 from dte.interlink.sidecars.slurm.keeper import Keeper
 from dte.interlink.sidecars.slurm.poll import Poller
+from dte.interlink.sidecars.slurm.retention import Retention
 from dte.interlink.sidecars.slurm.stop import Stopper
 from dte.interlink.sidecars.slurm.store import RecordStore
 from dte.interlink.sidecars.slurm.submit import Submitter
@@ -35,6 +36,7 @@ class Site:
     batch: FakeSlurm
     clock: Clock
     keys: dict = field(default_factory=dict)
+    keep_bytes: int | None = None
 
     def __post_init__(self):
         self.restart()
@@ -45,7 +47,8 @@ class Site:
         self.pool = FilePool(workers=2, timeout_s=10)
         self.store = RecordStore(self.root, self.pool)
         self.table = JobTable(self.store, status_file_grace_s=GRACE_S, clock=self.clock, wall_clock=self.clock)
-        self.keeper = Keeper(self.table, retention_s=RETENTION_S)
+        self.keeper = Keeper(self.table)
+        self.retention = Retention(self.table, keep_s=RETENTION_S, keep_bytes=self.keep_bytes)
         self.poller = Poller(self.table, self.keeper, self.batch, interval_s=5)
         self.stopper = Stopper(self.table, self.poller, self.batch)
         drains = DrainFile(self.root / "drain.json", "twin01", self.pool)
@@ -65,6 +68,7 @@ class Site:
         await self.poller.look()
         await self.keeper.tick()
         await self.stopper.tick()
+        await self.retention.tick()
 
     def job(self, uid=UID):
         return self.table.get(uid)

@@ -34,5 +34,5 @@ def test_every_metric_is_named():
     ours = [item for item in vars(metrics).values() if isinstance(item, MetricWrapperBase)]
     names = [metric.name for item in ours for metric in item.describe()]
 
-    assert len(names) == 9
+    assert len(names) == 11
     assert [name for name in names if name not in TEXT] == []

@@ -1,11 +1,12 @@
 import json
+import os
 from dataclasses import replace
 
 import msgspec
 import pytest
 
-from dte.interlink.sidecars.slurm.owner import OWNER_FILE, release_root, take_root
-from dte.runtime.errors import ConfigError
+from dte.interlink.sidecars.slurm.owner import OWNER_FILE, release_root, require_owned, take_root
+from dte.runtime.errors import ConfigError, Unavailable
 from dte.runtime.process_identity import start_time, this_process
 
 
@@ -59,9 +60,41 @@ def test_a_file_that_was_cut_off_is_nobodys(tmp_path):
     assert take_root(tmp_path) == this_process()
 
 
-def test_a_root_that_cannot_be_made_is_a_configuration_problem(tmp_path):
-    with pytest.raises(ConfigError, match="must belong to the account"):
-        take_root(tmp_path / "no" / "such")
+def test_a_root_whose_file_system_is_not_there_is_waited_for_and_never_made(tmp_path):
+    with pytest.raises(Unavailable, match="mount its file system"):
+        take_root(tmp_path / "mount" / "jobs")
+
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives a directory to another account")
+def test_an_empty_mount_point_of_another_account_is_waited_for(tmp_path):
+    os.chown(tmp_path, 4000, 4000)
+    (tmp_path / "jobs").mkdir()
+    os.chown(tmp_path / "jobs", 4000, 4000)
+
+    with pytest.raises(Unavailable, match="belongs to another account"):
+        take_root(tmp_path / "jobs")
+
+
+def test_a_root_that_lost_its_owner_file_or_has_anothers_is_not_ours(tmp_path):
+    me = take_root(tmp_path)
+    require_owned(tmp_path, me)
+
+    (tmp_path / OWNER_FILE).unlink()
+    with pytest.raises(Unavailable, match="is the file system mounted"):
+        require_owned(tmp_path, me)
+    write_owner(tmp_path, host="edge2")
+    with pytest.raises(Unavailable, match="host edge2"):
+        require_owned(tmp_path, me)
+
+
+@pytest.mark.parametrize("put", [lambda path: path.mkdir(), lambda path: path.symlink_to("/etc/hostname")])
+def test_what_is_no_file_in_the_owner_files_place_is_refused(tmp_path, put):
+    put(tmp_path / OWNER_FILE)
+
+    with pytest.raises(ConfigError, match="remove it"):
+        take_root(tmp_path)
 
 
 def test_the_owner_file_of_another_is_left_alone_at_the_end(tmp_path):

@@ -1,3 +1,4 @@
+import errno
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -429,21 +430,24 @@ def test_a_directory_that_its_owner_may_not_write_is_removed_like_any_other(ordi
     assert not directory.path.exists()
 
 
-async def test_secrets_that_could_not_be_removed_at_the_end_go_later(site):
+async def test_secrets_that_could_not_be_removed_at_the_end_go_later_and_it_is_said(site, monkeypatch, capsys):
     await site.create()
     (site.directory() / "secrets" / "vol").mkdir(parents=True)
     site.write_status(main=0, over=True)
-    specification = (site.directory() / "spec.json").read_bytes()
-    (site.directory() / "spec.json").unlink()
-    (site.directory() / "spec.json").mkdir()
-    await site.keeper.tick()
+    with monkeypatch.context() as patch:
+        patch.setattr(store.shutil, "rmtree", refuse)
+        await site.keeper.tick()
     assert site.job().record.state is State.TERMINAL
-    (site.directory() / "spec.json").rmdir()
-    (site.directory() / "spec.json").write_bytes(specification)
+    assert not (site.directory() / "spec.json").exists()
+    assert "files_of_pod_not_removed" in capsys.readouterr().out
 
     await site.round(601)
 
-    assert not (site.directory() / "spec.json").exists()
+    assert not (site.directory() / "secrets").exists()
+
+
+def refuse(path):
+    raise OSError(errno.EBUSY, "busy", str(path))
 
 
 async def test_secrets_of_a_job_whose_end_was_written_just_before_a_stop_go_after_the_start(site):
@@ -456,7 +460,7 @@ async def test_secrets_of_a_job_whose_end_was_written_just_before_a_stop_go_afte
     (site.directory() / "spec.json").write_bytes(specification)
 
     await site.start_again()
-    await site.keeper.tick()
+    await site.retention.tick()
 
     assert not (site.directory() / "secrets").exists()
     assert not (site.directory() / "spec.json").exists()

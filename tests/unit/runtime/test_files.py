@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +21,15 @@ def test_a_write_replaces_the_whole_file_and_sets_its_mode(tmp_path: Path) -> No
     assert path.read_bytes() == b"new"
     assert path.stat().st_mode & 0o777 == 0o640
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_write_follows_no_link_that_lies_in_wait(tmp_path: Path) -> None:
+    (tmp_path / "victim").write_bytes(b"kept")
+    for name in (f".file.{os.getpid()}.{threading.get_ident()}", ".file.tmp"):
+        (tmp_path / name).symlink_to(tmp_path / "victim")
+    write_atomic(tmp_path / "file", b"new")
+    assert (tmp_path / "victim").read_bytes() == b"kept"
+    assert not (tmp_path / "file").is_symlink()
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
@@ -72,3 +83,33 @@ async def test_a_hung_call_times_out_and_more_of_them_are_refused_at_once() -> N
     finally:
         hang.set()
         pool.close()
+
+
+HANGING = """
+import asyncio, threading
+from dte.runtime.errors import Unavailable
+from dte.runtime.files import FilePool
+
+async def main():
+    pool = FilePool(workers=2, timeout_s=0.05)
+    for _ in range(3):
+        try:
+            await pool.run(threading.Event().wait)
+        except Unavailable:
+            print("hangs")
+    pool.close()
+
+asyncio.run(main())
+"""
+
+
+def test_a_hung_file_system_does_not_keep_the_process_from_ending() -> None:
+    done = subprocess.run([sys.executable, "-c", HANGING], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (0, "hangs\n" * 3), done.stderr
+
+
+async def test_a_closed_pool_says_so() -> None:
+    pool = FilePool()
+    pool.close()
+    with pytest.raises(Unavailable, match="stops"):
+        await pool.run(len, "abc")

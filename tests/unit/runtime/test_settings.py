@@ -1,10 +1,11 @@
 """Settings: every problem at once, no typo becomes a default."""
 
+import os
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from dte.runtime.errors import ConfigError
 from dte.runtime.settings import Settings, load_settings
@@ -38,6 +39,52 @@ def test_the_value_of_an_unknown_key_is_not_shown_it_may_be_a_secret(tmp_path: P
     with pytest.raises(ConfigError) as caught:
         load_settings(Sidecar, write(tmp_path, "DataRootFolder: /exa\nMasterTokn: s3cret\n"))
     assert "s3cret" not in str(caught.value)
+
+
+class Proxy(Settings):
+    master_token: SecretStr = Field(default=SecretStr(""), alias="MasterToken")
+
+
+class WithProxy(Settings):
+    proxies: dict[str, Proxy] = Field(default_factory=dict, alias="Proxies")
+    proxy: Proxy | None = Field(default=None, alias="Proxy")
+
+
+@pytest.mark.parametrize("key", ["Proxy", "Proxies"])
+def test_a_secret_of_the_wrong_type_is_not_shown(tmp_path: Path, key: str) -> None:
+    inner = "{MasterToken: 31415926}"
+    with pytest.raises(ConfigError) as caught:
+        load_settings(WithProxy, write(tmp_path, f"{key}: {inner if key == 'Proxy' else '{hub: ' + inner + '}'}\n"))
+    assert "MasterToken" in str(caught.value)
+    assert "31415926" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["DataRootFolder: /a\nDataRootFolder: /b\n", "DataRootFolder: /a\nx: {y: 1, y: 2}\n", '"a": 1\na: 2\n'],
+)
+def test_a_key_that_stands_there_twice_is_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ConfigError, match="twice"):
+        load_settings(Sidecar, write(tmp_path, text))
+
+
+def test_a_merged_key_may_be_replaced(tmp_path: Path) -> None:
+    text = "Pprof: &base {a: 1, b: 2}\nDataRootFolder: /exa\nSbatchPath: sb\n"
+    assert load_settings(Sidecar, write(tmp_path, text + "PollInterval: 7\n")).settings.poll_interval_s == 7
+    merged = "Pprof: {<<: {a: 1}, a: 2}\nDataRootFolder: /exa\n"
+    assert load_settings(Sidecar, write(tmp_path, merged)).settings.root == Path("/exa")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="root reads every file, so it becomes somebody else")
+def test_a_file_that_may_not_be_read_is_said_to_be(tmp_path: Path) -> None:
+    path = write(tmp_path, "DataRootFolder: /exa\n")
+    path.chmod(0)
+    try:
+        os.seteuid(65534)
+        with pytest.raises(ConfigError, match="cannot be read: Permission denied"):
+            load_settings(Sidecar, path)
+    finally:
+        os.seteuid(0)
 
 
 def test_a_key_of_another_program_is_accepted_and_named(tmp_path: Path) -> None:

@@ -109,6 +109,7 @@ async def run_sidecar(settings: SlurmSettings) -> None:
                     "keeper": sidecar.keeper.run,
                     "notices": sidecar.notices.run,
                     "poller": sidecar.poller.run,
+                    "retention": sidecar.retention.run,
                     "stopper": sidecar.stopper.run,
                 },
                 readiness=sidecar.readiness,

@@ -41,6 +41,8 @@ class Job:
     """Not before then is the next try to end it."""
     has_leftovers: bool = False
     """It is over, and files that should then go (secrets, tokens) may still be there."""
+    size_bytes: int | None = None
+    """What the directory of the finished job takes; None: not measured."""
     is_rename_told: bool = False
     """The log has it that the job runs under another name."""
     tidying_failed_at: float = 0.0

@@ -1,4 +1,4 @@
-"""The keeper: takes the notices of jobs, reads their status files, closes what is over, removes what is old."""
+"""The keeper: takes the notices of jobs, reads their status files, closes what is over."""
 
 from __future__ import annotations
 
@@ -11,9 +11,7 @@ import structlog
 from dte.runtime.errors import Unavailable
 
 from .job import Job
-from .life import Event, State
 from .metrics import NOTICES
-from .record import Record
 from .table import JobTable
 
 log = structlog.get_logger()
@@ -25,15 +23,13 @@ DELETE_INTERVAL_S: Final = 0.25
 WATCHED_INTERVAL_S: Final = 10.0
 """The same where file events tell of notices: for what they may miss."""
 READS_AT_ONCE: Final = 4
-RETENTION_INTERVAL_S: Final = 600.0
 
 
 class Keeper:
     """Keeps the table in step with the job directories."""
 
-    def __init__(self, table: JobTable, *, retention_s: float) -> None:
+    def __init__(self, table: JobTable) -> None:
         self._table = table
-        self._retention_s = retention_s
         self._to_read: set[str] = set()
         self._to_settle: set[str] = set()
         self._work = asyncio.Event()
@@ -42,7 +38,6 @@ class Keeper:
         self._has_notice = False
         self._next_listing_at = 0.0
         self._is_failing = False
-        self._next_retention_at = 0.0
 
     def read_soon(self, job: Job) -> None:
         """Look at the job's status file at once, then whether the job is over."""
@@ -74,11 +69,11 @@ class Keeper:
         return DELETE_INTERVAL_S if is_deleting and not self.is_told_of_notices else NOTICE_INTERVAL_S
 
     async def tick(self) -> None:
-        """One round: notices, status files, ends, and from time to time what is too old."""
+        """One round: notices, status files, ends."""
         self._work.clear()
         failures: list[Unavailable] = []
         # Each by itself: one directory that cannot be read must not keep the other pods from ending.
-        for part in (self._take_notices, self._read_files, self._settle_all, self._remove_old):
+        for part in (self._take_notices, self._read_files, self._settle_all):
             try:
                 await part()
             except Unavailable as e:
@@ -131,46 +126,6 @@ class Keeper:
                 self._to_settle.discard(uid)
 
         await _all_of([settle(uid) for uid in self._to_settle])
-
-    async def _remove_old(self) -> None:
-        now = self._table.wall_clock()
-        if now < self._next_retention_at:
-            return
-        self._next_retention_at = now + RETENTION_INTERVAL_S
-        await self._table.store.remove_stale_notices(now)
-        # What failed comes last: one directory that cannot be removed must not keep all others for ever.
-        for job in sorted(self._table.all(), key=lambda job: job.tidying_failed_at):
-            if self._table.lock(job.uid).locked():
-                continue  # a create or delete is under way: next time
-            try:
-                await self._tidy(job, now)
-            except Unavailable as e:
-                job.tidying_failed_at = now
-                log.warning("files_not_removed", pod_uid=job.uid, error=str(e), retry_in_s=RETENTION_INTERVAL_S)
-                return  # on a mount that hangs each try takes its whole time limit
-
-    async def _tidy(self, job: Job, now: float) -> None:
-        async with self._table.lock(job.uid):
-            if self._is_too_old(job.record, now):
-                await self._table.forget(job, Event.EXPIRE)
-                log.info("record_removed", pod_uid=job.uid, job_id=job.record.job_id)
-            elif job.has_leftovers:
-                await self._table.clean(job)
-
-    def _is_too_old(self, record: Record, now: float) -> bool:
-        since = _unused_since(record)
-        return since is not None and now - since > self._retention_s
-
-
-def _unused_since(record: Record) -> float | None:
-    """Since when nobody needs the record; None: somebody does.
-
-    An intent that never became a job in all that time was given up by whoever asked for it.
-    """
-    if record.state is State.INTENT:
-        return record.created_at
-    # The later of the two: a job that outlived its pod's deletion for long has an end that was not told yet.
-    return max(record.deleted_at or 0.0, record.ended_at or 0.0) if record.is_over else None
 
 
 async def _all_of(work: Iterable[Coroutine[None, None, None]]) -> None:

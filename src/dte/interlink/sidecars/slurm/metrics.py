@@ -15,3 +15,5 @@ POLL_FAILURES: Final = Counter("dte_slurm_poll_failures", "Looks at the queue th
 BAD_OUTPUT: Final = Counter("dte_slurm_bad_output", "Things read that were not understood", ["source"])
 JOBS: Final = Gauge("dte_slurm_jobs", "Pods on record", ["state"])
 NOTICES: Final = Counter("dte_slurm_notices", "Notices of jobs taken", ["found"])
+REMOVAL_FAILURES: Final = Counter("dte_slurm_removal_failures", "Rounds of retention that could not remove something")
+KEPT_BYTES: Final = Gauge("dte_slurm_kept_bytes", "Bytes of finished jobs' directories; 0 without RetentionGiB")

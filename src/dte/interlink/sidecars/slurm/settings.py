@@ -221,6 +221,8 @@ class SlurmSettings(Settings):
     write; elsewhere notices are listed once a second. `always`: on a network file system that hears of them, too."""
     retention_days: float = Field(default=7.0, alias="RetentionDays", ge=0.01, le=3650)
     """Days that records of finished and of deleted pods are kept. A create for a deleted pod is refused so long."""
+    retention_gib: float = Field(default=0, alias="RetentionGiB", ge=0, le=1_000_000)
+    """GiB that finished jobs' directories may take; beyond it the files of the first to end go. 0: no limit."""
     max_body_bytes: int = Field(default=16 << 20, alias="MaxBodyBytes", ge=1 << 16, le=1 << 30)
     """Largest request, bytes. A create holds the pod's ConfigMaps and Secrets, of up to 1 MiB each."""
     verbose_logging: bool = Field(default=False, alias="VerboseLogging")

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import getpass
 from collections.abc import AsyncIterator, Sequence
+
+import structlog
 
 from dte.interlink import pods
 from dte.interlink.jobs.logs import open_log
 from dte.interlink.watch.hub import WatchHub
 from dte.interlink.wire import CreateAnswer, Creator, LogRequest, Ping, PluginCreate, PodStatus
-from dte.runtime.errors import NotFound
+from dte.runtime.errors import NotFound, Unavailable
 from dte.runtime.files import FilePool
+from dte.runtime.process_identity import ProcessIdentity
 from dte.runtime.unfinished import Unfinished
 
 from .batch import BatchSystem
@@ -21,13 +25,19 @@ from .keeper import Keeper
 from .notice_watch import FileEvents, NoticeWatch
 from .owner import release_root, take_root
 from .poll import Poller
+from .retention import Retention
 from .settings import SlurmSettings
 from .stop import Stopper
 from .store import RecordStore
 from .submit import Submitter
 from .table import JobTable
 
+log = structlog.get_logger()
+
 SECONDS_PER_DAY = 86400
+GIB = 1 << 30
+RELEASE_LIMIT_S = 3.0
+ROOT_RETRY_S = 5.0
 
 
 class SlurmSidecar:
@@ -38,7 +48,12 @@ class SlurmSidecar:
         self._pool = FilePool(timeout_s=settings.file_timeout_s)
         self.store = RecordStore(settings.data_root_folder, self._pool, adopted=settings.adopted)
         self.table = JobTable(self.store, status_file_grace_s=settings.status_file_grace_s)
-        self.keeper = Keeper(self.table, retention_s=settings.retention_days * SECONDS_PER_DAY)
+        self.keeper = Keeper(self.table)
+        self.retention = Retention(
+            self.table,
+            keep_s=settings.retention_days * SECONDS_PER_DAY,
+            keep_bytes=int(settings.retention_gib * GIB) or None,
+        )
         self.notices = NoticeWatch(
             settings.data_root_folder, self._pool, self.keeper, mode=FileEvents(settings.file_events)
         )
@@ -58,10 +73,11 @@ class SlurmSidecar:
     async def owning(self) -> AsyncIterator[None]:
         """Own the job root, with the records loaded.
 
-        Raises ConfigError when another sidecar owns it, Unavailable when the mount hangs.
+        Waits for a root that is not mounted. Raises ConfigError when another sidecar owns it, Unavailable when the
+        mount hangs while the records are read.
         """
         root = self.settings.data_root_folder
-        me = await self._pool.run(take_root, root)
+        self.store.owner = me = await self._taken_root()
         try:
             await self.table.load()
             yield
@@ -69,8 +85,22 @@ class SlurmSidecar:
             # After a fault, too: the next owner must find the id of a job that is being submitted.
             await self._unfinished.settled()
             await self._capacity.close()
-            await self._pool.run(release_root, root, me)
+            with contextlib.suppress(TimeoutError, Unavailable):  # on a mount that hangs: the next start finds us dead
+                async with asyncio.timeout(RELEASE_LIMIT_S):
+                    await self._pool.run(release_root, root, me)
             self._pool.close()
+
+    async def _taken_root(self) -> ProcessIdentity:
+        """The root is this process's; waits for one that is not there yet."""
+        told = ""
+        while True:
+            try:
+                return await self._pool.run(take_root, self.settings.data_root_folder)
+            except Unavailable as e:
+                if str(e) != told:
+                    log.warning("job_root_not_there", error=str(e), retry_in_s=ROOT_RETRY_S)
+                told = str(e)
+                await asyncio.sleep(ROOT_RETRY_S)
 
     async def create(self, request: PluginCreate, *, owner_id: str, creator: Creator | None) -> CreateAnswer:
         """See Submitter.create."""

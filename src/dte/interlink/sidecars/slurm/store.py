@@ -7,7 +7,7 @@ import itertools
 import os
 import shutil
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, ParamSpec, TypeVar
@@ -21,10 +21,13 @@ from dte.interlink.jobs.status import MAX_STATUS_BYTES, JobStatus, parse_status
 from dte.interlink.wire import Creator
 from dte.runtime.errors import BadOutput, Unavailable
 from dte.runtime.files import FilePool, read_regular, sync_directory, write_atomic
+from dte.runtime.process_identity import ProcessIdentity
 
 from . import upstream
+from .life import State
 from .metrics import BAD_OUTPUT
 from .notices import remove_stale, take_notices
+from .owner import require_owned
 from .parse import is_job_id
 from .record import Maker, Record, decode_record, encode_record
 from .settings import AdoptedSettings
@@ -38,6 +41,8 @@ T = TypeVar("T")
 MAX_RECORD_BYTES: Final = 1 << 22
 DIRECTORIES_PER_CALL: Final = 100
 """Read at start in one file operation: each has its time limit, and there may be thousands."""
+BLOCK_BYTES: Final = 512
+"""Of st_blocks, whatever the file system's own blocks are (stat(2))."""
 SECRET_DIRECTORIES: Final = ("secrets", "projectedVolumeMaps")
 
 
@@ -58,6 +63,8 @@ class RecordStore:
         """`adopted`: to whom directories of upstream's plugin are given; None: to nobody that an API knows."""
         self._root = root
         self._adopted = adopted
+        self.owner: ProcessIdentity | None = None
+        """Who must own the root when files are missing or made there; None: whoever."""
         self._pool = pool
         self._numbers = itertools.count(1)
         self._guard = threading.Lock()
@@ -86,7 +93,7 @@ class RecordStore:
 
     async def read_files(self, record: Record) -> JobStatus | None:
         """The job's status file; None when there is none that can be read."""
-        return await self._run(_read_status, self.directory(record), record)
+        return await self._run(self._read_files, self.directory(record), record)
 
     async def read_claim(self, record: Record) -> str | None:
         """The id of the job that claimed the directory; None when none did."""
@@ -108,6 +115,10 @@ class RecordStore:
         """Remove everything of the job but its record, which stays as tombstone."""
         await self._run(_bury, self.directory(record))
 
+    async def size_bytes(self, record: Record) -> int:
+        """What the job directory takes on disk."""
+        return await self._run(_size, self.directory(record))
+
     async def remove(self, record: Record) -> None:
         """Remove the job directory."""
         await self._run(_remove, self.directory(record))
@@ -118,6 +129,16 @@ class RecordStore:
             return await self._pool.run(function, *args, **kwargs)
         except OSError as e:
             raise Unavailable(f"job root {self._root}: {e}") from e
+
+    def _read_files(self, directory: JobDirectory, record: Record) -> JobStatus | None:
+        status = _read_status(directory, record)
+        if status is None:
+            self._require_owned()
+        return status
+
+    def _require_owned(self) -> None:
+        if self.owner is not None:
+            require_owned(self._root, self.owner)
 
     def _load_some(self, directories: Sequence[JobDirectory]) -> list[Found]:
         found = []
@@ -152,8 +173,6 @@ class RecordStore:
 
     def _prepare(self, record: Record, plan: JobPlan, number: int) -> None:
         directory = self.directory(record)
-        directory.path.mkdir(mode=0o700, exist_ok=True)
-        sync_directory(self._root)
         self._save(record, number)
         (directory.path / POD_UID_FILE).write_text(record.pod_uid)
         (directory.path / NAMESPACE_FILE).write_text(record.namespace)
@@ -163,6 +182,10 @@ class RecordStore:
         path = self.directory(record).record
         with self._guard:
             self._newest[record.pod_uid] = max(number, self._newest.get(record.pod_uid, 0))
+        if not path.parent.is_dir():  # new, or removed by hand
+            self._require_owned()
+            path.parent.mkdir(mode=0o700, exist_ok=True)
+            sync_directory(self._root)
         if record.job_id:
             write_atomic(path.with_name(JOB_ID_FILE), record.job_id.encode())
         # The check and the rename cannot be one step: a thread may hang in between. Records only move forward,
@@ -198,7 +221,7 @@ def _read_record(directory: JobDirectory) -> Record | None:
 def _found(directory: JobDirectory, record: Record) -> Found:
     if not record.is_over:
         return Found(record, _read_status(directory, record), has_leftovers=False)
-    return Found(record, None, has_leftovers=os.path.lexists(directory.spec))  # what goes last
+    return Found(record, None, has_leftovers=_has_leftovers(directory, record))
 
 
 def _read_status(directory: JobDirectory, record: Record) -> JobStatus | None:
@@ -224,24 +247,48 @@ def _read_claim(directory: JobDirectory) -> str | None:
 
 
 def _forget_secrets(directory: JobDirectory) -> None:
-    for name in SECRET_DIRECTORIES:
-        with contextlib.suppress(OSError):
-            _remove_tree(directory.path / name)
-    for path in directory.path.glob(f"*{ENVIRONMENT_SUFFIX}"):
-        path.unlink(missing_ok=True)
-    directory.spec.unlink(missing_ok=True)
+    _remove_all(directory.path / name for name in _secret_names(directory))
+
+
+def _secret_names(directory: JobDirectory) -> list[str]:
+    """What a job does not need once it is over, as far as it is there."""
+    names = [*SECRET_DIRECTORIES, directory.spec.name]
+    names += [path.name for path in directory.path.glob(f"*{ENVIRONMENT_SUFFIX}")]
+    return [name for name in names if os.path.lexists(directory.path / name)]
 
 
 def _bury(directory: JobDirectory) -> None:
-    for entry in directory.path.iterdir():
-        if entry in (directory.record, directory.spec):
-            continue
-        if entry.is_dir() and not entry.is_symlink():
-            with contextlib.suppress(OSError):  # a process that is left may still write; retention tries again
-                _remove_tree(entry)
-        else:
-            entry.unlink(missing_ok=True)
-    directory.spec.unlink(missing_ok=True)  # last: by it a start knows that the rest may still be there
+    _remove_all(entry for entry in directory.path.iterdir() if entry != directory.record)
+
+
+def _has_leftovers(directory: JobDirectory, record: Record) -> bool:
+    if record.state is State.DELETED:
+        return any(entry != directory.record for entry in directory.path.iterdir())
+    return bool(_secret_names(directory))
+
+
+def _size(directory: JobDirectory) -> int:
+    total = 0
+    for parent, _, names in os.walk(directory.path):
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):
+                total += os.lstat(os.path.join(parent, name)).st_blocks * BLOCK_BYTES  # noqa: PTH118  one call a file
+    return total
+
+
+def _remove_all(paths: Iterable[Path]) -> None:
+    """Remove files and directories; what cannot be removed keeps no other from going. Raises the first OSError."""
+    failed: OSError | None = None
+    for path in list(paths):
+        try:
+            if path.is_dir() and not path.is_symlink():
+                _remove_tree(path)
+            else:
+                path.unlink(missing_ok=True)
+        except OSError as e:
+            failed = failed or e
+    if failed is not None:
+        raise failed
 
 
 def _remove(directory: JobDirectory) -> None:

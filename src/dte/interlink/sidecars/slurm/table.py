@@ -143,7 +143,10 @@ class JobTable:
         ended = job.record.ended(self.wall_clock(), final=findings.containers, init_final=findings.init_containers)
         job.has_leftovers = True
         await self.save(job, ended)
-        await self.clean(job)
+        try:
+            await self.clean(job)
+        except Unavailable as e:  # the end stands; retention tries again
+            log.warning("files_of_pod_not_removed", pod_uid=job.uid, job_id=job.record.job_id, error=str(e))
 
     async def clean(self, job: Job) -> None:
         """Remove the files of a job that is over which nobody needs any more, its secrets above all.
