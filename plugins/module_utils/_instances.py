@@ -62,6 +62,8 @@ def sidecar_accounts(accounts, directory):
         }
         if account.get("service_accounts"):
             item["ServiceAccounts"] = account["service_accounts"]
+        if account.get("list_bodies"):
+            item["ListBodies"] = True
         items.append(item)
     return items
 

@@ -10,9 +10,11 @@ from tests.integration.interlink_api.site import Client, Site
 
 
 @pytest.fixture
-def prepared(tmp_path: Path) -> Site:
+async def prepared(tmp_path: Path) -> AsyncIterator[Site]:
     """Its files are there, and it does not run yet."""
-    return Site(tmp_path)
+    site = Site(tmp_path)
+    yield site
+    await site.close()
 
 
 @pytest.fixture
@@ -28,14 +30,11 @@ async def twin02(prepared: Site) -> AsyncIterator[Plugin]:
 
 
 @pytest.fixture
-async def site(prepared: Site, twin01: Plugin, twin02: Plugin) -> AsyncIterator[Site]:
+async def site(prepared: Site, twin01: Plugin, twin02: Plugin) -> Site:
     """It has heard both sidecars: until then it answers nobody."""
     prepared.configure()
-    try:
-        await prepared.start_heard()
-        yield prepared
-    finally:
-        await prepared.close()
+    await prepared.start_heard()
+    return prepared
 
 
 @pytest.fixture

@@ -19,7 +19,6 @@ async def test_a_sidecar_that_is_down_is_something_to_try_again(prepared: Site, 
         await prepared.start_heard()
     async with prepared.client("vk.vega") as kubelet:
         await _is_told_to_try_again(prepared, kubelet)
-    await prepared.close()
 
 
 async def _is_told_to_try_again(site: Site, kubelet: Client) -> None:
@@ -106,7 +105,6 @@ async def test_a_stop_ends_followed_logs_at_once(prepared: Site, twin01: Plugin,
             with pytest.raises(aiohttp.ClientError):
                 await response.content.read()
     assert "request_failed" not in prepared.log_file.read_text()
-    await prepared.close()
 
 
 async def test_hangup_keeps_the_daemon_and_reads_the_certificates(site: Site, kubelet: Client, twin01: Plugin) -> None:

@@ -154,7 +154,6 @@ async def test_an_empty_table_is_rebuilt_before_anybody_is_served(
         assert (await stranger.call("GET", "/getLogs", logs())).status == 404
         assert (await owner.call("GET", "/getLogs", logs())).text == "first line\n"
     assert [route for route, _, _ in twin01.calls] == ["/status", "/getLogs"]
-    await prepared.close()
 
 
 async def test_a_table_that_is_not_empty_serves_at_once_and_learns(site: Site, kubelet: Client, twin01: Plugin) -> None:
@@ -202,7 +201,6 @@ async def test_readers_beyond_the_limit_are_told_to_ask(prepared: Site, twin01: 
         assert (await client.call("GET", "/status", [])).status == 200
     metrics = (await prepared.admin("/metrics")).text
     assert 'dte_interlink_api_sidecar_live{account="twin01"} 1.0' in metrics
-    await prepared.close()
 
 
 async def test_a_stop_ends_streams_at_once(prepared: Site, twin01: Plugin, twin02: Plugin) -> None:
@@ -211,4 +209,3 @@ async def test_a_stop_ends_streams_at_once(prepared: Site, twin01: Plugin, twin0
     async with prepared.client("vk.vega") as client, watching(client) as stream:
         await stream.until(SYNCED)
         assert await prepared.stop() == 0
-    await prepared.close()

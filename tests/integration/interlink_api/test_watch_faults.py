@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from tests.integration.interlink_api.bodies import OTHER_UID, UID, create, pod
-from tests.integration.interlink_api.plugin import Plugin, serving
+from tests.integration.interlink_api.plugin import Plugin
 from tests.integration.interlink_api.site import Client, Site
 from tests.integration.interlink_api.streams import SYNCED, status_when, told, watching
 
@@ -88,28 +88,22 @@ async def _create_many(kubelet: Client) -> list[str]:
 
 
 @pytest.mark.slow
-async def test_a_reader_that_does_not_read_is_cut_and_delays_nobody(tmp_path: Path) -> None:
-    site = Site(tmp_path)
-    site.listen_on_unix_socket()
-    async with (
-        serving(site.plugin_path("twin01"), has_stream=True) as twin01,
-        serving(site.plugin_path("twin02"), has_stream=True),
-    ):
-        await site.start()
-        async with site.unix_client() as client:
-            await client.until_served()
-            await client.call("POST", "/create", create())
-            _, deaf = await asyncio.open_unix_connection(site.socket_path)
-            deaf.write(b"GET /watch HTTP/1.1\r\nHost: api\r\n\r\n")
-            deaf.transport.pause_reading()
-            async with watching(client) as stream:
-                await stream.until(SYNCED)
-                for number in range(200):
-                    twin01.containers = [{"name": "c", "state": {"waiting": {"message": "x" * 20_000 + str(number)}}}]
-                    twin01.tell(UID)
-                    assert (await stream.pod())["containers"] == twin01.containers
-                async with asyncio.timeout(90):
-                    while "dte_interlink_api_watchers 1.0" not in (await site.admin("/metrics")).text:
-                        await asyncio.sleep(0.5)
-            deaf.close()
-        await site.close()
+async def test_a_reader_that_does_not_read_is_cut_and_delays_nobody(prepared: Site, twin01: Plugin) -> None:
+    prepared.listen_on_unix_socket()
+    await prepared.start()
+    async with prepared.unix_client() as client:
+        await client.until_served()
+        await client.call("POST", "/create", create())
+        _, deaf = await asyncio.open_unix_connection(prepared.socket_path)
+        deaf.write(b"GET /watch HTTP/1.1\r\nHost: api\r\n\r\n")
+        deaf.transport.pause_reading()
+        async with watching(client) as stream:
+            await stream.until(SYNCED)
+            for number in range(200):
+                twin01.containers = [{"name": "c", "state": {"waiting": {"message": "x" * 20_000 + str(number)}}}]
+                twin01.tell(UID)
+                assert (await stream.pod())["containers"] == twin01.containers
+            async with asyncio.timeout(90):
+                while "dte_interlink_api_watchers 1.0" not in (await prepared.admin("/metrics")).text:
+                    await asyncio.sleep(0.5)
+        deaf.close()

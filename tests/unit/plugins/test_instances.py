@@ -33,10 +33,13 @@ def test_a_unit_may_write_below_the_first_directory_of_each_job_root() -> None:
 
 
 def test_an_account_listens_on_the_socket_of_its_name() -> None:
-    accounts = [{"name": "a", "namespaces": ["n"]}, {"name": "b", "namespaces": ["m"], "socket": "/s"}]
+    accounts = [
+        {"name": "a", "namespaces": ["n"]},
+        {"name": "b", "namespaces": ["m"], "socket": "/s", "list_bodies": True},
+    ]
     assert instances.sidecar_accounts(accounts, "/run/x") == [
         {"Name": "a", "Socket": "/run/x/a.sock", "Namespaces": ["n"]},
-        {"Name": "b", "Socket": "/s", "Namespaces": ["m"]},
+        {"Name": "b", "Socket": "/s", "Namespaces": ["m"], "ListBodies": True},
     ]
 
 
