@@ -111,7 +111,8 @@ def ends(site: Site, part: Part, count: int) -> Iterator[Row]:
 def waiting(site: Site, count: int) -> Iterator[Row]:
     """So many pods whose jobs run or wait: what the daemons weigh, and how long a look at the queue takes."""
     what = f"{count} pods that run or wait"
-    with _watching(site) as seen, pods.applied(site, {f"wait-{index:05}": "sleep 100000" for index in range(count)}):
+    commands = {f"wait-{index:05}": "sleep 100000" for index in range(count)}
+    with _room_for(site, count), _watching(site) as seen, pods.applied(site, commands):
         _wait_until(seen, lambda: len(seen.job_ids) == count)
         before = _polls(site)
         time.sleep(STEADY_S)
@@ -120,6 +121,20 @@ def waiting(site: Site, count: int) -> Iterator[Row]:
         looks = after[0] - before[0]
         figure = f"{(after[1] - before[1]) / looks:.2f} s" if looks else "no round"
         yield Row(f"{what}: a look at the queue", figure, "-", "-", f"mean of {looks:.0f} over {STEADY_S:.0f} s")
+
+
+@contextmanager
+def _room_for(site: Site, count: int) -> Iterator[None]:
+    """The sidecar takes so many jobs at once."""
+    unit, config = f"interlink-slurm@{ACCOUNT}.service", f"/etc/dte/interlink-slurm/{ACCOUNT}.yaml"
+    site.on("edge", "cp", "--preserve", config, f"{config}.kept")
+    site.on("edge", "sed", "--in-place", f"s/^MaxJobs:.*/MaxJobs: {count}/", config)
+    site.on("edge", "systemctl", "restart", unit)
+    try:
+        yield
+    finally:
+        site.on("edge", "mv", f"{config}.kept", config)
+        site.on("edge", "systemctl", "restart", unit)
 
 
 def weights_rows(what: str, weights: dict[str, float]) -> Iterator[Row]:
