@@ -211,13 +211,12 @@ def search(connection: Connection, site: str, words: str, *, limit: int = 100) -
     """
     found = select(ACCOUNT.c.id).where(ACCOUNT.c.site == site)
     if words:
-        pattern = words.lower()
         mine = [ACCOUNT.c.username, ACCOUNT.c.subject, ACCOUNT.c.display_name, ACCOUNT.c.email]
         theirs = [IDENTITY.c.subject, IDENTITY.c.display_name, IDENTITY.c.email]
         holders = select(IDENTITY.c.account_id).where(
-            IDENTITY.c.site == site, or_(*(func.lower(column).contains(pattern, autoescape=True) for column in theirs))
+            IDENTITY.c.site == site, or_(*(column.icontains(words, autoescape=True) for column in theirs))
         )
-        own = (func.lower(column).contains(pattern, autoescape=True) for column in mine)
+        own = (column.icontains(words, autoescape=True) for column in mine)
         found = found.where(or_(*own, ACCOUNT.c.id.in_(holders)))
     newest = found.order_by(ACCOUNT.c.last_seen.desc(), ACCOUNT.c.id).limit(limit)
     ids = list(connection.execute(newest).scalars())
