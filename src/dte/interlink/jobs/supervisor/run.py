@@ -5,7 +5,7 @@ import signal
 import time
 from typing import Any, Callable, Dict, List, NamedTuple, Optional
 
-from .checks import check
+from .checks import check, shown_target
 from .commands import Command
 from .files import say
 from .health import Health
@@ -24,6 +24,18 @@ DRAIN_S = 2.0
 MAX_COMMANDS = 4
 """In one container at once: more means that they hang."""
 KILLED = 128 + signal.SIGKILL
+
+
+def only_once(done: Callable[[Optional[str]], None]) -> Callable[[Optional[str]], None]:
+    """What is called a second time, with another answer to the same question, does nothing."""
+    answers: List[Optional[str]] = []
+
+    def take(answer: Optional[str]) -> None:
+        answers.append(answer)
+        if len(answers) == 1:
+            done(answer)
+
+    return take
 
 
 class End(NamedTuple):
@@ -161,7 +173,10 @@ class Run:
             self._execute(action["argv"], limit_s, done)
         else:
             seconds = self.place.spec["start_limit_s"] if limit_s is None else limit_s
-            self.reactor.errand(lambda: check(action, seconds), lambda outcome: done(outcome()))
+            first = only_once(done)
+            # A name server that does not answer holds a check for longer than it may take.
+            self.reactor.after(seconds + 1, lambda: first("%s timed out" % shown_target(action)))
+            self.reactor.errand(lambda: check(action, seconds), lambda outcome: first(outcome()))
 
     def _execute(self, argv: List[str], limit_s: Optional[float], done: Callable[[Optional[str]], None]) -> None:
         assert self.launch is not None
