@@ -12,10 +12,10 @@ MAIN = f"import sys\n\nfrom {PACKAGE}.main import main\n\nsys.exit(main(sys.argv
 
 
 def supervisor_archive() -> bytes:
-    """The same bytes for the same sources: names in order, no times; not compressed, so that `less` can read it."""
+    """The same bytes for the same sources: names in order, no times. Compressed, for each job has a copy."""
     sources = {f"{PACKAGE}/{path.name}": path.read_bytes() for path in sorted(SOURCES.glob("*.py"))}
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, source in {"__main__.py": MAIN.encode(), **sources}.items():
-            archive.writestr(zipfile.ZipInfo(name), source)
+            archive.writestr(zipfile.ZipInfo(name), source, zipfile.ZIP_DEFLATED)
     return buffer.getvalue()
