@@ -214,7 +214,7 @@ async def test_a_queue_that_was_not_read_whole_proves_no_absence(site):
 
     for _ in range(2):
         site.clock.now += GRACE_S
-        await site.poller.apply(Listing((), ("1|RUNN",)), site.clock())
+        await site.poller.apply(Listing((), ("1|RUNNI",)), site.clock())
         await site.keeper.tick()
 
     assert site.job().record.state is State.SUBMITTED
