@@ -53,10 +53,15 @@ class Sidecar:
     slurm: SlurmLab
     name: str
     keys: Mapping[str, Any]
+    user: str = "twin01"
 
     @property
     def root(self) -> str:
-        return f"/exa/twin01/{self.name}"
+        return f"/exa/{self.user}/{self.name}"
+
+    def directory(self, pod: Mapping[str, Any]) -> str:
+        """The pod's job directory."""
+        return f"{self.root}/{pod['metadata']['namespace']}-{pod['metadata']['uid']}"
 
     def configure(self, **keys: Any) -> str:
         """Write the configuration; its path in the container."""
@@ -74,7 +79,8 @@ class Sidecar:
 
     @contextlib.contextmanager
     def running(self, **keys: Any) -> Iterator[Daemon]:
-        with self.slurm.daemon(["dte", "interlink-slurm", "serve", "--config", self.configure(**keys)]) as daemon:
+        argv = ["dte", "interlink-slurm", "serve", "--config", self.configure(**keys)]
+        with self.slurm.daemon(argv, user=self.user) as daemon:
             self._wait_until_ready(daemon)
             yield daemon
 
@@ -147,7 +153,8 @@ class Sidecar:
     def jobs_of(self, pod: Mapping[str, Any]) -> list[str]:
         """States of all jobs that were ever submitted for the pod and that the controller still knows."""
         name = f"--name={pod['metadata']['uid']}"
-        return self.slurm.run("squeue", "--me", "--noheader", "--states=all", name, "--format=%T").split()
+        words = ("squeue", "--me", "--noheader", "--states=all", name, "--format=%T")
+        return self.slurm.run(*words, user=self.user).split()
 
     def metric(self, name: str) -> float:
         text = self.call("GET", "/metrics", socket_name="admin.sock").text
@@ -157,14 +164,14 @@ class Sidecar:
 
 
 @contextlib.contextmanager
-def a_sidecar(slurm: SlurmLab, **keys: Any) -> Iterator[Sidecar]:
+def a_sidecar(slurm: SlurmLab, *, user: str = "twin01", **keys: Any) -> Iterator[Sidecar]:
     """A sidecar that is not running yet; what it leaves is removed at the end."""
-    sidecar = Sidecar(slurm, f"it-{os.getpid()}-{next(_count)}", keys)
+    sidecar = Sidecar(slurm, f"it-{os.getpid()}-{next(_count)}", keys, user)
     try:
         yield sidecar
     finally:
-        slurm.cancel_all_jobs()
-        slurm.run("rm", "-rf", sidecar.root)
+        slurm.cancel_all_jobs(user)
+        slurm.run("rm", "-rf", sidecar.root, user=user)
 
 
 def a_pod(command: str, **spec: Any) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from dte.interlink import wire
 from dte.interlink.sidecars.slurm.capacity import Capacity, is_usable
 from dte.interlink.sidecars.slurm.drain import DrainFile
 from dte.interlink.sidecars.slurm.parse import NodeLine
@@ -63,7 +64,8 @@ async def test_a_node_whose_hosts_are_all_out_of_use_is_tainted():
 
     ping = await capacity(CPU, drained)[0].ping("vega-gpu")
 
-    assert {"key": DRAINED, "value": "true", "effect": "NoSchedule"} in ping.taints
+    taints = json.loads(wire.encode_ping(ping))["taints"]
+    assert {"key": DRAINED, "value": "true", "effect": "NoSchedule"} in taints
 
 
 @pytest.mark.parametrize(

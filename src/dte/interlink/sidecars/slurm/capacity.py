@@ -6,7 +6,6 @@ import shlex
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from types import MappingProxyType
 from typing import Any, Final
 
 from dte.interlink.wire import Ping, decode_ping
@@ -22,9 +21,7 @@ from .settings import NodeSettings, SlurmSettings, TaintSettings
 
 Clock = Callable[[], float]
 
-DRAINED: Final[Mapping[str, str]] = MappingProxyType(
-    {"key": "virtual-node.interlink/drained", "value": "true", "effect": "NoSchedule"}
-)
+DRAINED: Final[Mapping[str, str]] = {"key": "virtual-node.interlink/drained", "value": "true", "effect": "NoSchedule"}
 
 _OUT_OF_USE: Final = frozenset({"down", "drain", "drng", "fail", "failg", "futr", "maint", "unk", "err"})
 """Compact node states in which no new job starts (sinfo(1), NODE STATE CODES)."""
