@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from tests.lab import demo, running
+from tests.lab.running import LIMIT_S
 
 
 @pytest.fixture(scope="session")
@@ -16,18 +17,33 @@ def site() -> running.Site:
 
 @pytest.fixture
 def apply(site: running.Site) -> Iterator[Callable[..., str]]:
-    """Apply the example pod with another name and shell command, and more of its spec; it is gone after the test."""
-    names: list[str] = []
+    """Apply the example pod with another name and shell command, and more of its spec; it is gone after the test.
 
-    def make(name: str, command: str, **spec: Any) -> str:
+    `flags` are sbatch options; a pod of namespace physics is a job of account twin02.
+    """
+    made: list[tuple[str, str]] = []
+
+    def make(name: str, command: str, *, flags: str = "", namespace: str = "default", **spec: Any) -> str:
         pod = yaml.safe_load(demo.EXAMPLE.read_text())
-        pod["metadata"]["name"] = name
+        pod["metadata"] = {"name": name, "namespace": namespace, "annotations": {"slurm-job.vk.io/flags": flags}}
         pod["spec"]["containers"][0]["args"] = [command]
         pod["spec"].update(spec)
-        names.append(name)
+        made.append((name, namespace))
         site.apply(pod)
         return name
 
     yield make
-    for name in names:
-        site.kubectl.run("delete", "pod", name, "--ignore-not-found", "--grace-period=1")
+    for name, namespace in made:
+        words = ("delete", "pod", name, f"--namespace={namespace}")
+        site.kubectl.run(*words, "--ignore-not-found", "--grace-period=1", f"--timeout={LIMIT_S}s")
+
+
+@pytest.fixture(scope="session")
+def physics(site: running.Site) -> str:
+    """The namespace whose pods run as twin02, with the service account that Kubernetes makes in it."""
+    name = "physics"
+    if not site.kubectl.run("get", "namespace", name, "--ignore-not-found"):
+        site.kubectl.run("create", "namespace", name)
+    words = ("wait", "--for=create", "serviceaccount/default", f"--namespace={name}", f"--timeout={LIMIT_S}s")
+    site.kubectl.run(*words)
+    return name

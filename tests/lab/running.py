@@ -34,27 +34,40 @@ class Site:
         assert done.returncode == 0, f"{host}: {' '.join(command)}: {done.stderr}{done.stdout}"
         return done.stdout
 
+    def container(self, host: str) -> str:
+        """The container of a host, as the functions of `faults` take it."""
+        return str(self.hosts[host]["container"])
+
     def apply(self, pod: Mapping[str, Any]) -> None:
         self.kubectl.run("apply", "--filename=-", stdin=json.dumps(pod))
 
-    def pod(self, name: str) -> Mapping[str, Any]:
-        pod: Mapping[str, Any] = json.loads(self.kubectl.run("get", "pod", name, "--output=json"))
+    def pod(self, name: str, namespace: str = "default") -> Mapping[str, Any]:
+        words = ("get", "pod", name, f"--namespace={namespace}", "--output=json")
+        pod: Mapping[str, Any] = json.loads(self.kubectl.run(*words))
         return pod
 
-    def wait_for(self, name: str, phase: str) -> Mapping[str, Any]:
+    def wait_for(self, name: str, phase: str, *, namespace: str = "default") -> Mapping[str, Any]:
         """The pod in `phase`; one that ends in another phase fails at once, with what Kubernetes tells of it."""
         deadline = time.monotonic() + LIMIT_S
-        while (pod := self.pod(name))["status"].get("phase") != phase:
+        while (pod := self.pod(name, namespace))["status"].get("phase") != phase:
             ended = pod["status"].get("phase") in demo.TERMINAL
             assert not ended, f"{name} is {pod['status']}"
-            assert time.monotonic() < deadline, self.kubectl.run("describe", "pod", name)
+            assert time.monotonic() < deadline, self.kubectl.run("describe", "pod", name, f"--namespace={namespace}")
             time.sleep(0.2)
         return pod
 
+    def events_of(self, name: str, namespace: str = "default") -> str:
+        """The messages of a pod's events, a line each."""
+        words = ("get", "events", f"--namespace={namespace}", f"--field-selector=involvedObject.name={name}")
+        return self.kubectl.run(*words, "--output=jsonpath={range .items[*]}{.message}{'\\n'}{end}")
+
     def jobs_of(self, pod: Mapping[str, Any]) -> list[str]:
-        """Ids of all jobs, running or ended, that were ever submitted under the pod's UID."""
-        squeue = ("squeue", "--noheader", "--states=all", f"--name={pod['metadata']['uid']}", "--format=%i")
-        return self.on("slurm1", *squeue).split()
+        """Ids of all jobs, running or ended, that were ever submitted for the pod: by their directory.
+
+        The site's plugin gives some of them another name.
+        """
+        lines = self.on("slurm1", "squeue", "--noheader", "--states=all", "--format=%i %Z").splitlines()
+        return [line.split()[0] for line in lines if line.endswith(f"-{pod['metadata']['uid']}")]
 
     def slurm_rpcs(self, account: str = ACCOUNT) -> int:
         """Calls that slurmctld has served for the account since it started (sdiag, by user)."""
