@@ -1,4 +1,4 @@
-"""One ALISE and its providers for all tests of a file; each test has users of its own."""
+"""One ALISE and its providers for all tests; each test has users of its own."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,7 @@ import pytest
 from tests.integration.alise.world import World
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     made = World(tmp_path_factory.mktemp("alise"))
     try:
@@ -18,7 +18,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         made.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def key(world: World) -> str:
     """An API key of the site."""
     return world.command("keys", "create", "--site", "fac", "--name", "test")

@@ -5,6 +5,7 @@ import time
 from urllib.parse import quote, quote_plus
 
 import pytest
+from sqlalchemy import Connection
 
 from dte.alise import audit, keys
 from dte.alise.encoding import sha1_hex
@@ -316,3 +317,16 @@ async def test_a_database_that_does_not_work_is_503_in_the_shape_of_the_contract
     status, headers, body = await site.get(f"{path()}?apikey={KEY}")
     assert (status, headers["retry-after"]) == (503, "5")
     assert list(json.loads(body)) == ["error"]
+
+
+async def test_a_full_disk_stops_logins_and_no_look_up(site: Site) -> None:
+    def full(connection: Connection) -> None:
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+        connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
+
+    site.database.write_now(full)
+    answers = [await site.get("/oauth2/fac/authorize", accept="text/html") for _ in range(60)]
+    assert {answer[0] for answer in answers} == {303, 503}
+    assert "Not available now" in answers[-1][2]
+    assert "full" in answers[-1][2]
+    assert (await site.get(f"{path()}?apikey={KEY}"))[2] == MAPPING

@@ -31,7 +31,8 @@ class Logins:
 
     def __init__(self, core: Core) -> None:
         self._core = core
-        self._starts = RateLimit(burst=60, per_s=0.5)
+        # A class of a hundred behind one address logs in and links within minutes; rows are what is bounded.
+        self._starts = RateLimit(burst=300, per_s=5.0)
 
     async def start(
         self, request: Request, provider: Provider, site: Provider, *, purpose: str, return_to: str
