@@ -1,7 +1,9 @@
 """The stream of changes: from the sidecars into the API's memory, and out to who may see it."""
 
 import asyncio
+import contextlib
 import json
+import uuid
 
 import aiohttp
 import pytest
@@ -53,20 +55,21 @@ async def test_a_stream_begins_with_all_pods_of_all_accounts(kubelet: Client) ->
         assert {line["UID"] for line in await stream.until(SYNCED)} == {UID, OTHER_UID}
 
 
-@pytest.mark.parametrize("stranger", [("vk.juelich", NODE1), ("vk.vega", "cluster/node2"), ("vk.vega", None)])
-async def test_another_caller_reads_nothing_of_a_pod(
-    site: Site, kubelet: Client, twin01: Plugin, stranger: tuple[str, str | None]
-) -> None:
+async def test_other_callers_read_nothing_of_a_pod(site: Site, kubelet: Client, twin01: Plugin) -> None:
     await kubelet.call("POST", "/create", create())
     await status_when(kubelet, UID, holds=lambda answer: told(answer) == [UID])
-    name, owner = stranger
-    async with site.client(name, owner=owner) as other, watching(other) as stream:
-        assert await stream.until(SYNCED) == []
+    strangers = [("vk.juelich", NODE1), ("vk.vega", "cluster/node2"), ("vk.vega", None)]
+    async with contextlib.AsyncExitStack() as stack:
+        clients = [await stack.enter_async_context(site.client(name, owner=owner)) for name, owner in strangers]
+        streams = [await stack.enter_async_context(watching(client)) for client in clients]
+        assert [await stream.until(SYNCED) for stream in streams] == [[], [], []]
         twin01.containers = [{"name": "c", "state": {"terminated": {"exitCode": 3}}}]
         twin01.tell(UID)
         twin01.forget(UID)
-        await other.call("POST", "/create", create(OTHER_UID))
-        assert (await stream.pod())["UID"] == OTHER_UID
+        own = [str(uuid.uuid4()) for _ in clients]
+        for client, uid in zip(clients, own, strict=True):
+            await client.call("POST", "/create", create(uid))
+        assert [(await stream.pod())["UID"] for stream in streams] == own
 
 
 async def test_status_is_answered_without_asking_the_sidecar(kubelet: Client, twin01: Plugin) -> None:

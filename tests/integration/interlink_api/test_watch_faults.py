@@ -15,7 +15,7 @@ from tests.integration.interlink_api.plugin import Plugin
 from tests.integration.interlink_api.site import Client, Site
 from tests.integration.interlink_api.streams import SYNCED, status_when, told, watching
 
-KILLS = 3
+KILLS = 2
 
 
 @pytest.fixture(autouse=True)
