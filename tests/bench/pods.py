@@ -12,7 +12,7 @@ from tests.lab import demo
 from tests.lab.running import Site
 
 LABEL = "dte-bench"
-PER_APPLY = 250
+PER_APPLY = 100
 """kubectl sends them one after the other and has two minutes for a call."""
 NODE = "lab-main"
 REMOVAL_LIMIT_S = 900.0

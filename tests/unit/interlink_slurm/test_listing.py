@@ -85,7 +85,7 @@ def write(root: Path, record: Record) -> None:
     directory.record.write_bytes(encode_record(record))
 
 
-def test_files_are_read_again_and_what_is_over_only_when_its_record_changed(tmp_path: Path) -> None:
+def test_files_are_read_again_only_when_they_changed(tmp_path: Path) -> None:
     files = JobFiles(tmp_path)
     write(tmp_path, SUBMITTED)
     assert [item.state for item in files.read()] == [State.SUBMITTED.value]
