@@ -51,11 +51,11 @@ def shell(name: str, text: str, *arguments: str, **more: Any) -> dict[str, Any]:
 
 
 def probe(*argv: str, **more: Any) -> dict[str, Any]:
-    """An exec probe of spec.json that asks without a pause worth mentioning."""
+    """An exec probe of spec.json that asks often."""
     return {
         "action": {"kind": "exec", "argv": list(argv)},
         "initial_delay_s": 0,
-        "period_s": 0.02,
+        "period_s": 0.1,
         "timeout_s": LIMIT_S,
         "success_threshold": 1,
         "failure_threshold": 1,

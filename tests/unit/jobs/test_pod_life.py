@@ -76,8 +76,8 @@ def test_readiness_and_liveness_wait_for_the_startup_probe(job: Job) -> None:
 
 
 def test_a_container_whose_liveness_probe_fails_is_restarted_and_says_why(job: Job) -> None:
-    text = "echo >> runs; [ $(wc -l < runs) = 2 ] && exit 0; " + FOREVER
-    liveness = probe("/bin/sh", "-c", "echo sick; exit 4", failure_threshold=2)
+    text = "echo >> runs; [ $(wc -l < runs) = 2 ] && exit 0; trap 'exit 0' TERM; touch up; while :; do sleep 0.01; done"
+    liveness = probe("/bin/sh", "-c", "[ -e up ] || exit 0; echo sick; exit 4", failure_threshold=2)
     assert job.run(shell("c", text, probes={"liveness": liveness}), restart_policy="OnFailure") == 0
     words = "liveness probe failed: exit code 4: sick\nended with exit code 0 after it was told to stop"
     assert last(job, "c") == (143, "Error", words)
@@ -85,8 +85,9 @@ def test_a_container_whose_liveness_probe_fails_is_restarted_and_says_why(job: J
 
 
 def test_a_startup_probe_that_fails_ends_what_may_not_restart(job: Job) -> None:
-    text = "trap '' TERM; while :; do sleep 0.01; done"
-    assert job.run(shell("c", text, probes={"startup": probe("false", grace_s=0.05)})) == 137
+    text = "trap '' TERM; touch deaf; while :; do sleep 0.01; done"
+    startup = probe("/bin/sh", "-c", "until [ -e deaf ]; do sleep 0.01; done; exit 1", grace_s=0.05)
+    assert job.run(shell("c", text, probes={"startup": startup})) == 137
     assert ended(job, "c") == (137, "Error", "startup probe failed: exit code 1")
 
 
@@ -221,7 +222,7 @@ def test_a_sidecar_ends_with_the_init_container_that_fails(job: Job) -> None:
 def test_a_stop_ends_sidecars_after_the_others(job: Job) -> None:
     job.prepare(sidecar("s", noted("s")), shell("c", noted("c")))
     process = job.start()
-    job.wait_for(in_work(job, "c").exists)
+    job.wait_for(lambda: in_work(job, "c").exists() and in_work(job, "s").exists())
     process.terminate()
     assert process.wait(30) == 143
     assert in_work(job, "ends").read_text().split() == ["c", "s"]
