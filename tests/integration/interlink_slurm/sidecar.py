@@ -9,7 +9,7 @@ import re
 import socket
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -137,15 +137,15 @@ class Sidecar:
         assert answer.status == 200, answer
         return answer.text
 
-    def wait_for(self, pod: Mapping[str, Any], state: str) -> list[Mapping[str, Any]]:
+    def wait_for(self, pod: Mapping[str, Any], state: str, *, limit_s: float = LIMIT_S) -> list[Mapping[str, Any]]:
         """The states of the pod's containers once all of them are in `state`."""
-        deadline = time.monotonic() + LIMIT_S
+        deadline = time.monotonic() + limit_s
         while time.monotonic() < deadline:
             status = self.status(pod)
             if status is not None and all(state in c["state"] for c in status["containers"]):
                 return [c["state"][state] for c in status["containers"]]
             time.sleep(0.1)
-        raise AssertionError(f"not {state} within {LIMIT_S} s: {status}\n{self.slurm.run('squeue', '-t', 'all')}")
+        raise AssertionError(f"not {state} within {limit_s} s: {status}\n{self.slurm.run('squeue', '-t', 'all')}")
 
     def exit_codes(self, pod: Mapping[str, Any]) -> list[int]:
         return [state["exitCode"] for state in self.wait_for(pod, "terminated")]
@@ -161,6 +161,14 @@ class Sidecar:
         match = re.search(rf"^{re.escape(name)} (\S+)$", text, re.MULTILINE)
         assert match, f"no {name} in {text}"
         return float(match[1])
+
+
+def until(holds: Callable[[], object]) -> None:
+    """Wait until something is so."""
+    deadline = time.monotonic() + LIMIT_S
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 @contextlib.contextmanager

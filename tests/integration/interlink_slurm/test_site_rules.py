@@ -2,11 +2,11 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
-from tests.integration.interlink_slurm.sidecar import LIMIT_S, Sidecar, a_pod, a_sidecar
+from tests.integration.interlink_slurm.sidecar import Sidecar, a_pod, a_sidecar, until
 from tests.lab.faults.slurm import controller_state_lost, partition_state
 from tests.lab.faults.storage import full, unmounted
 from tests.lab.fixtures import SlurmLab
@@ -19,13 +19,6 @@ def second_account(lab_slurm: SlurmLab) -> Iterator[Sidecar]:
     """On a small file system of its own."""
     with a_sidecar(lab_slurm, user="twin02") as sidecar:
         yield sidecar
-
-
-def until(holds: Callable[[], object]) -> None:
-    deadline = time.monotonic() + LIMIT_S
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
 
 
 def reason_of(sidecar: Sidecar, pod: dict[str, object]) -> str:
