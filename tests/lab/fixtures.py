@@ -52,13 +52,6 @@ class SlurmLab:
     def cancel_all_jobs(self, user: str = "twin01") -> None:
         self.run("scancel", "--full", "--user", user, user=user)
 
-    def stop_controller(self) -> None:
-        """slurmctld ends; commands then fail after their own time-outs. `start_controller` brings it back."""
-        self.run("slurm-daemons", "stop-controller", user="root")
-
-    def start_controller(self) -> None:
-        self.run("slurm-daemons", "start-controller", user="root")
-
 
 @dataclass(frozen=True, slots=True)
 class KubeLab:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.integration.interlink_slurm.sidecar import Sidecar, a_pod, a_sidecar
+from tests.lab import faults
 from tests.lab.fixtures import SlurmLab
 
 KILLING_SBATCH = """#!/bin/sh
@@ -103,14 +104,11 @@ def test_a_controller_that_is_down_changes_no_pod_and_costs_no_second_job(stoppe
     with sidecar.running(SubmitTimeout=2, PollTimeout=2):
         sidecar.create(running)
         sidecar.wait_for(running, "running")
-        sidecar.slurm.stop_controller()
-        try:
+        with faults.controller_down(sidecar.slurm.container):
             answer = sidecar.create(new)
             assert answer.status == 503
             assert sidecar.call("GET", "/status", [running]).json[0]["containers"][0]["state"].keys() == {"running"}
             assert sidecar.status(new) is None
-        finally:
-            sidecar.slurm.start_controller()
 
         assert sidecar.create(new).status == 200
         assert sidecar.exit_codes(new) == [5]

@@ -32,6 +32,6 @@ def test_a_second_lab_comes_and_goes_beside_the_first(lab_slurm: SlurmLab, tmp_p
 
 
 def test_a_cluster_without_its_controller_is_started_anew(lab_slurm: SlurmLab) -> None:
-    lab_slurm.stop_controller()
+    lab_slurm.run("slurm-daemons", "stop-controller", user="root")
     site.up(lab_slurm.lab, ["slurm"], lab_slurm.suite)
     assert "main" in lab_slurm.run("sinfo", "--noheader")
