@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -24,8 +25,9 @@ from dte.alise.schema import ACCOUNT, IDENTITY
 from tests.bench.table import Row, table
 
 SIZES = (20_000, 1_000_000)
-CALLS = 4000
-WARM_UP_CALLS = 400
+CALLS = 1000
+ROUNDS = 5
+WARM_UP_CALLS = 50
 CLIENTS = 8
 ISSUER, SITE_ISSUER = "https://idp.example.org/realms/demo", "https://op.hpc.example"
 KEY = "b" * 32
@@ -44,6 +46,18 @@ client_id = b
 TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 
 
+Target = tuple[int, Path, Callable[[int], str]]
+"""Process, its socket, and the address of a call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """CPU of a call in milliseconds, and calls a second."""
+
+    cpu_ms: float
+    per_s: float
+
+
 def rows() -> list[Row]:
     """Blocks for about a minute; most of it fills the database."""
     return asyncio.run(_rows())
@@ -52,34 +66,42 @@ def rows() -> list[Row]:
 async def _rows() -> list[Row]:
     result = []
     with tempfile.TemporaryDirectory(prefix="dte-bench-") as name:
-        floor = await _measured_floor(Path(name) / "empty.sock")
-        for size in SIZES:
-            directory = Path(name) / str(size)
-            directory.mkdir()
-            config = _fill(directory, size)
-            command = ("-m", "dte.cli", "alise", "serve", "--config", str(config))
-            async with _serving(command, directory / "alise.sock") as pid:
-                ms, rate = await _measured(pid, directory / "alise.sock", partial(_path, size))
-                memory = _memory_mb(pid)
-            budget = "<= 0.6 ms, flat"
-            upstream = "10.6 ms" if size == SIZES[0] else "-"
-            shown = f"{ms:.2f} ms ({ms / floor[0]:.1f} x FastAPI's empty route), {memory:.0f} MB"
-            method = f"CPU of the daemon over {CALLS} calls"
-            result.append(Row(f"ALISE: look-up, {size:,} users", shown, budget, upstream, method))
-            if size == SIZES[0]:
-                rate_shown = f"{rate:.0f}/s ({rate / floor[1]:.2f} of the empty route)"
-                method = f"{CLIENTS} clients, client on the same cores"
-                result.append(Row("ALISE: look-ups a second", rate_shown, "-", "25..33/s", method))
+        floor_path = Path(name) / "empty.sock"
+        async with _serving(("-m", "tests.bench.empty_api", str(floor_path)), floor_path) as floor_pid:
+            for size in SIZES:
+                directory = Path(name) / str(size)
+                directory.mkdir()
+                config = _fill(directory, size)
+                path = directory / "alise.sock"
+                async with _serving(("-m", "dte.cli", "alise", "serve", "--config", str(config)), path) as pid:
+                    ours, floor = await _compared((pid, path, partial(_path, size)), (floor_pid, floor_path, _empty))
+                    memory = _memory_mb(pid)
+                result += _figures(size, ours, floor, memory)
     return result
 
 
-async def _measured_floor(path: Path) -> tuple[float, float]:
-    async with _serving(("-m", "tests.bench.empty_api", str(path)), path) as pid:
-        return await _measured(pid, path, lambda number: f"/empty/{'x' * 40}/u{number}?apikey={KEY}")
+def _figures(size: int, ours: Figure, floor: Figure, memory_mb: float) -> list[Row]:
+    shown = f"{ours.cpu_ms:.2f} ms ({ours.cpu_ms / floor.cpu_ms:.1f} x FastAPI's empty route), {memory_mb:.0f} MB"
+    method = f"CPU of the daemon, best of {ROUNDS} times {CALLS} calls, taking turns with the empty route"
+    upstream = "10.6 ms" if size == SIZES[0] else "-"
+    rows = [Row(f"ALISE: look-up, {size:,} users", shown, "<= 0.6 ms, flat", upstream, method)]
+    if size == SIZES[0]:
+        rate = f"{ours.per_s:.0f}/s ({ours.per_s / floor.per_s:.2f} of the empty route)"
+        rows.append(Row("ALISE: look-ups a second", rate, "-", "25..33/s", f"{CLIENTS} clients on the same cores"))
+    return rows
 
 
-async def _measured(pid: int, path: Path, target: Callable[[int], str]) -> tuple[float, float]:
-    """Milliseconds of CPU for a call, and calls a second."""
+async def _compared(ours: Target, floor: Target) -> tuple[Figure, Figure]:
+    """The best round of each: what else the machine does only ever adds."""
+    rounds = [(await _measured(*ours), await _measured(*floor)) for _ in range(ROUNDS)]
+    return _best([pair[0] for pair in rounds]), _best([pair[1] for pair in rounds])
+
+
+def _best(figures: Sequence[Figure]) -> Figure:
+    return Figure(min(item.cpu_ms for item in figures), max(item.per_s for item in figures))
+
+
+async def _measured(pid: int, path: Path, target: Callable[[int], str]) -> Figure:
     async with aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(path), limit=CLIENTS)) as session:
 
         async def client(numbers: Sequence[int]) -> None:
@@ -91,7 +113,11 @@ async def _measured(pid: int, path: Path, target: Callable[[int], str]) -> tuple
         await client(range(WARM_UP_CALLS))
         before, start = _cpu_s(pid), time.perf_counter()
         await asyncio.gather(*(client(range(first, CALLS, CLIENTS)) for first in range(CLIENTS)))
-        return (_cpu_s(pid) - before) / CALLS * 1000, CALLS / (time.perf_counter() - start)
+        return Figure((_cpu_s(pid) - before) / CALLS * 1000, CALLS / (time.perf_counter() - start))
+
+
+def _empty(number: int) -> str:
+    return f"/empty/{'x' * 40}/u{number}?apikey={KEY}"
 
 
 def _path(size: int, number: int) -> str:
