@@ -202,7 +202,12 @@ class AnyOrder(RuleBasedStateMachine):
     @rule()
     def the_retention_time_passes(self) -> None:
         self.site.clock.now += RETENTION_S
-        self.work(self.site.keeper.tick())
+        self.work(self.site.retention.tick())
+
+    @precondition(lambda self: self.has_begun())
+    @rule()
+    def what_is_left_is_removed(self) -> None:
+        self.work(self.site.retention.tick())
 
     # Kills
 
@@ -352,6 +357,7 @@ class AnyOrder(RuleBasedStateMachine):
             job = self.site.job(told.uid)
             if job is None:
                 continue
+            assert not job.record.is_over or not self.has_secrets(told.uid)
             claimed = [run for run in self.runs(told.uid) if run.has_claim]
             live = [run for run in self.live() if run.uid == told.uid]
             if told.is_delete_answered:
@@ -384,8 +390,13 @@ class AnyOrder(RuleBasedStateMachine):
                 job = self.site.job(told.uid)
                 if job is not None and job.record.state is State.INTENT:
                     self.create(number, "ok")
-            for work in (self.site.poller.look, self.site.keeper.tick, self.site.stopper.tick):
-                self.work(work())
+            for part in (
+                self.site.poller.look,
+                self.site.keeper.tick,
+                self.site.stopper.tick,
+                self.site.retention.tick,
+            ):
+                self.work(part())
             self.what_is_shown_is_true_and_an_end_stays()
 
     # How
