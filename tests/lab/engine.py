@@ -92,15 +92,17 @@ def start(lab: Lab, host: str, *, image: str, key: str, options: Sequence[str], 
 def ensure_network(lab: Lab) -> None:
     """The lab's network; the Engine chooses a free range.
 
-    It is made a second time with that range spelled out: only then may a container keep its address at a restart.
+    It is made a second time with range and gateway spelled out: only then may a container keep its address at a
+    restart, and only then does the Engine tell the gateway again.
     """
     if docker("network", "ls", "-q", "--filter", f"name=^{lab.network}$").strip():
         return
     try:
         docker("network", "create", "--label", lab.label, lab.network)
-        subnet = docker("network", "inspect", lab.network, "--format", "{{(index .IPAM.Config 0).Subnet}}").strip()
+        place = "{{with index .IPAM.Config 0}}--subnet={{.Subnet}} --gateway={{.Gateway}}{{end}}"
+        chosen = docker("network", "inspect", lab.network, "--format", place).split()
         docker("network", "rm", lab.network)
-        docker("network", "create", "--label", lab.label, "--subnet", subnet, lab.network)
+        docker("network", "create", "--label", lab.label, *chosen, lab.network)
     except LabError as error:
         if "already exists" not in str(error):
             raise

@@ -4,10 +4,12 @@ import contextlib
 from collections.abc import Iterator
 
 from tests.lab import engine
+from tests.lab.names import LabError
 from tests.lab.progress import wait_for
 
 CONFIG = "/etc/slurm/slurm.conf"
 NODE_LIMIT_S = 60.0
+RECONFIGURE_LIMIT_S = 30.0
 
 
 def _run(slurm1: str, *argv: str) -> str:
@@ -115,5 +117,13 @@ def maintenance(slurm1: str) -> Iterator[None]:
 
 
 def reconfigure(slurm1: str) -> None:
-    """The controller and the nodes read their files again."""
-    _run(slurm1, "scontrol", "reconfigure")
+    """The controller and the nodes read their files again. A controller that is busy refuses: it is asked again."""
+
+    def refusal() -> str | None:
+        try:
+            _run(slurm1, "scontrol", "reconfigure")
+        except LabError as error:
+            return str(error)
+        return None
+
+    wait_for("the controller to read its files again", refusal, RECONFIGURE_LIMIT_S)

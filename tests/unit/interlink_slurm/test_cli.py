@@ -74,7 +74,13 @@ def test_jobs_as_json_are_for_programs(tmp_path):
 def test_a_watched_table_ends_at_ctrl_c_without_a_fault(tmp_path):
     (tmp_path / "jobs").mkdir()
     command = [sys.executable, "-c", "from dte.cli import main; main()", "interlink-slurm", "jobs", "--watch"]
-    process = subprocess.Popen([*command, "--config", config(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        [*command, "--config", config(tmp_path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        # A shell starts what runs in its background with SIGINT ignored, and a test runner hands that on.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     assert process.stdout is not None
     assert process.stdout.readline().startswith(b"POD")
     process.send_signal(signal.SIGINT)
