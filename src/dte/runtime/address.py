@@ -28,12 +28,7 @@ Address = UnixAddress | TcpAddress
 
 def is_on_this_host(address: Address) -> bool:
     """A unix socket or a loopback address: nobody on the network reaches it."""
-    if isinstance(address, UnixAddress) or address.host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(address.host).is_loopback
-    except ValueError:
-        return False
+    return isinstance(address, UnixAddress) or is_loopback(address.host)
 
 
 def parse_address(text: str, default_port: int | None = None) -> Address:

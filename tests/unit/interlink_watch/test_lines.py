@@ -57,10 +57,3 @@ def test_a_wrong_shape_is_malformed(text: str) -> None:
 
 def test_a_kind_of_a_later_release_is_passed_over() -> None:
     assert decode_line(b'{"weather":"fine"}') is None
-
-
-def test_a_kubelet_does_not_hear_who_created_a_pod() -> None:
-    status = wire.PodStatus("p", "u", "ns", "7", ())
-    line = PodLine(status, 3, owner="cluster/node", creator=wire.Creator("ca", "vk"))
-    assert msgspec.json.decode(encode_line(line))["owner"] == "cluster/node"
-    assert not msgspec.json.decode(encode_line(line.for_kubelet())).keys() & {"owner", "creator"}

@@ -5,7 +5,7 @@ A pod's line is its whole state and not what changed, so that only the newest of
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -30,10 +30,6 @@ class PodLine:
     @property
     def uid(self) -> str:
         return self.status.uid
-
-    def for_kubelet(self) -> PodLine:
-        """The same line without what concerns the API alone."""
-        return replace(self, owner="", creator=None)
 
 
 @dataclass(frozen=True, slots=True)
